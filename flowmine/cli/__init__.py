@@ -1,0 +1,124 @@
+"""The command line's frame: one table of commands, imported only when used, and errors told in one line.
+
+Data goes to stdout, talk to stderr. Exit codes are those of ``kubectl diff``: 0 nothing found, 1 findings, above 1 an
+error (2 for usage and input, 130 when interrupted).
+"""
+
+import io
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import Any, TextIO
+
+import click
+
+from flowmine import __version__
+from flowmine.errors import FlowmineError
+
+__all__ = ["COMMANDS", "CommandTable", "main"]
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "recommend": (
+        "flowmine.cli.recommend:recommend",
+        "Write least-privilege policies for the workloads seen.",
+    ),
+    "flows": ("flowmine.cli.flows:flows", "Print the captured events themselves, as hubble observe would."),
+    "edges": ("flowmine.cli.edges:edges", "Show who talked to whom, on which port, with what outcome."),
+    "verdict": ("flowmine.cli.verdict:verdict", "Judge traffic by a set of policies."),
+    "trace": ("flowmine.cli.trace:trace", "Explain why policies allow or deny one connection."),
+    "validate": ("flowmine.cli.validate:validate", "Check policies against Cilium's own limits."),
+}
+"""Name of a command -> where it lives (``module:attribute``, imported on use) and its line in ``--help``."""
+
+
+class CommandTable(click.Group):
+    """A click group over a table like `COMMANDS`: listing costs no import, and an error is one line, exit 2."""
+
+    def __init__(self, *args: Any, table: dict[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
+        """Take the table beside click's own arguments; without one it is `COMMANDS`."""
+        super().__init__(*args, **kwargs)
+        self.table = COMMANDS if table is None else table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the table's order."""
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command; None where the table has no such name."""
+        if cmd_name not in self.table:
+            return None
+        module, _, attribute = self.table[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with the table's own lines, importing none."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line; see `_run` for what becomes of errors."""
+        _speak_utf8(sys.stdout, sys.stderr)
+        return _run(super().main, *args, **kwargs)
+
+
+def _run(call: Any, *args: Any, **kwargs: Any) -> Any:
+    """Call click's own main; a FlowmineError is one line and exit 2, a closed pipe is quiet, Ctrl-C exits 130.
+
+    Anything else is a bug and keeps its traceback. With ``standalone_mode=False`` all errors reach the caller.
+    """
+    if not kwargs.get("standalone_mode", True):
+        return call(*args, **kwargs)
+    try:
+        return _exit_code(call(*args, **{**kwargs, "standalone_mode": False}))
+    except FlowmineError as error:
+        _say(str(error))
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _say("interrupted")
+        sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:
+        _drop_stdout()
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _exit_code(result: Any) -> None:
+    """Leave with the code that a command returned (None and nothing else means 0), stdout flushed."""
+    sys.stdout.flush()
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def _say(text: str) -> None:
+    click.echo(f"flowmine: {' '.join(text.splitlines())}", err=True)
+
+
+def _drop_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter's last flush does not complain about the closed pipe."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, io.UnsupportedOperation):
+        return
+
+
+def _speak_utf8(*streams: TextIO) -> None:
+    """Write UTF-8 whatever the locale says; what cannot be encoded (a lone surrogate) is escaped."""
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+@click.command(
+    cls=CommandTable,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(__version__, "-V", "--version", prog_name="flowmine", message="%(prog)s %(version)s")
+def main() -> None:
+    """Learn least-privilege CiliumNetworkPolicies from captured Hubble flows, and prove them.
+
+    INPUT is a capture that hubble or Cilium's exporter wrote: a file, a folder, a glob pattern, or "-" for stdin.
+    """
