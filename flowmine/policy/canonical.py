@@ -1,0 +1,53 @@
+"""The canonical order of what is a set in a policy, so that equal meaning is equal value and equal bytes."""
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from functools import lru_cache
+from typing import Any, TypeVar
+
+__all__ = ["address_key", "distinct", "distinct_cidrs", "pairs", "sort_key"]
+
+T = TypeVar("T")
+
+
+def sort_key(value: Any) -> tuple[Any, ...]:
+    """Return a key that orders any model value: absent before numbers before text, lists and objects by their parts."""
+    if value is None:
+        return (0,)
+    if isinstance(value, int):
+        return (1, value)
+    if isinstance(value, str):
+        return (2, value)
+    if isinstance(value, tuple):
+        return (3, *map(sort_key, value))
+    if is_dataclass(value):
+        return (4, *(sort_key(getattr(value, each.name)) for each in fields(value)))
+    raise TypeError(f"a policy holds no {type(value).__name__}")
+
+
+def distinct(items: Iterable[T]) -> tuple[T, ...]:
+    """Return the items sorted, each once."""
+    found = tuple(items)
+    return found if len(found) < 2 else tuple(dict.fromkeys(sorted(found, key=sort_key)))
+
+
+def distinct_cidrs(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return CIDRs by family, address and length, each spelling once; what is no CIDR comes last."""
+    found = tuple(texts)
+    return found if len(found) < 2 else tuple(sorted(set(found), key=address_key))
+
+
+@lru_cache(maxsize=65536)
+def address_key(text: str) -> tuple[int, int, int, str]:
+    """Return a key that orders CIDRs and addresses as numbers: (family, address, prefix length, text)."""
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return (9, 0, 0, text)
+    return (network.version, int(network.network_address), network.prefixlen, text)
+
+
+def pairs(items: Mapping[str, str] | Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return a mapping of texts as sorted pairs."""
+    return tuple(sorted((items if isinstance(items, Mapping) else dict(items)).items()))
