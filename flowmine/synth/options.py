@@ -108,13 +108,30 @@ class Options:
         0,
         "HTTP rules of one port before paths are cut to prefixes; longer lists are not read. 0 = no limit.",
     )
+    noise_ports: int = _choice(
+        15,
+        "Ports of one target that one source tried, many low or most in vain, before it scans. 0 = never.",
+    )
+    noise_targets: int = _choice(
+        15,
+        "Targets that one source tried on one port, most in vain, before it sweeps; all-round monitoring succeeds. 0 = never.",
+    )
+    noise_failed: float = _choice(
+        0.5,
+        "Part of what a scan or sweep tried that must have failed; a service that is down fails alone.",
+    )
+    noise_repeat: int = _choice(
+        3,
+        "Times the usual use of a scanned port by which a scanner's own port must be used to stay allowed.",
+    )
     program_size: int = _choice(
         80, "RE2 instructions of one regular expression; Envoy refuses the endpoint's policies above 100."
     )
 
     def exact(self) -> "Options":
         """Return these options with every generalisation off: nothing unseen is allowed, but what `known` names."""
-        return replace(self, **{each.name: each.exact for each in thresholds()})
+        values: dict[str, Any] = {each.name: each.exact for each in thresholds()}
+        return replace(self, **values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +139,8 @@ class Threshold:
     """One row of the documentation's table of thresholds."""
 
     name: str
-    default: object
-    exact: object
+    default: Any
+    exact: Any
     why: str
 
 

@@ -205,8 +205,8 @@ def _value_step(key: str, values: list[str], varying: frozenset[str]) -> int:
     if not is_stable_key(key):
         return _STEPS
     if len(values) > 1 or key in varying:
-        words = not any(looks_generated(value) or value.isdigit() for value in values)
-        return 4 if words and 1 < len(values) <= _MOST_VALUES else _STEPS
+        spoken = not any(looks_generated(value) or value.isdigit() for value in values)
+        return 4 if spoken and 1 < len(values) <= _MOST_VALUES else _STEPS
     words = key.rpartition("/")[2].lower().replace("_", "-").replace(".", "-")
     per_run = words in _PER_RUN_WORDS or words.rpartition("-")[2] in _PER_RUN_WORDS
     if key == SERVICE_ACCOUNT_KEY or looks_generated(values[0]) or per_run or not values[0]:

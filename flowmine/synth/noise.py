@@ -1,0 +1,153 @@
+"""Traffic that was delivered and still is nobody's need: hits of port scans, sweeps, and stray probes from outside.
+
+| kind  | seen                                                                                                |
+|-------|-----------------------------------------------------------------------------------------------------|
+| scan  | one source on many ports of one target, many of them low ports or most of them in vain              |
+| sweep | one source on one port of many targets, most of them in vain                                        |
+| probe | a single short visit from outside to a port that nobody else uses, beside a port open to the public |
+
+A monitoring system visits many pods too, but on few ports and with success; a media server or passive FTP is used on
+many ports, but high ones. Of a source that scans or sweeps, what it uses far more often than the targets of its scan
+stays; only the rest is noise.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from statistics import median_low
+
+from flowmine.synth.options import Options
+from flowmine.synth.traffic import Link, Spot
+
+__all__ = ["Noise", "find_noise"]
+
+_LOW_PORTS = 1024
+_BURST = timedelta(seconds=10)
+_ONE_VISIT = 12
+_TRANSPORTS = frozenset({"TCP", "UDP", "SCTP"})
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """One source's noise: what kind, in whose name, which delivered edges it cost, and the evidence in words."""
+
+    kind: str
+    source: Spot
+    rows: tuple[int, ...]
+    evidence: str
+
+
+def find_noise(links: Iterable[Link], options: Options, title: Callable[[Spot], str]) -> tuple[Noise, ...]:
+    """Return the noise among links; ``title`` tells how to call an end. Order does not matter."""
+    used = [link for link in links if link.protocol in _TRANSPORTS and link.port is not None]
+    by_source: dict[tuple[int, str, str], list[Link]] = defaultdict(list)
+    for link in used:
+        by_source[link.source.key].append(link)
+    found = []
+    for key in sorted(by_source):
+        noise = _of_source(by_source[key], options, title)
+        if noise:
+            found.append(noise)
+    taken = {row for noise in found for row in noise.rows}
+    found.extend(_probes([link for link in used if link.row not in taken], options, title))
+    return tuple(found)
+
+
+def _of_source(links: list[Link], options: Options, title: Callable[[Spot], str]) -> Noise | None:
+    scans = _scans(links, options)
+    sweeps = _sweeps(links, options)
+    tried = [link for each in (*scans, *sweeps) for link in each]
+    if not tried:
+        return None
+    usual = max(median_low([link.events for link in tried]), 1)
+    hits = sorted(
+        link.row
+        for link in links
+        if link.outcome == "delivered" and link.events <= max(options.noise_repeat * usual, _ONE_VISIT)
+    )
+    kind, groups = ("scan", scans) if scans else ("sweep", sweeps)
+    largest = max(groups, key=len)
+    ports = len({(link.protocol, link.port) for link in largest})
+    failed = sum(link.outcome != "delivered" for link in largest)
+    where = (
+        title(largest[0].target)
+        if kind == "scan"
+        else f"{len({each.target.key for each in largest})} targets"
+    )
+    evidence = (
+        f"{title(links[0].source)} tried {ports} port{'s' * (ports != 1)} of {where}, {failed} of {len(largest)} in vain; "
+        f"{len(hits)} delivered edges left out"
+    )
+    return Noise(kind, links[0].source, tuple(hits), evidence)
+
+
+def _scans(links: list[Link], options: Options) -> list[list[Link]]:
+    by_target: dict[tuple[int, str, str], list[Link]] = defaultdict(list)
+    for link in links:
+        by_target[link.target.key].append(link)
+    return [by_target[key] for key in sorted(by_target) if _is_scan(by_target[key], options)]
+
+
+def _is_scan(links: list[Link], options: Options) -> bool:
+    ports = {(link.protocol, link.port) for link in links}
+    if not 0 < options.noise_ports <= len(ports):
+        return False
+    reached = {(link.protocol, link.port) for link in links if link.outcome == "delivered"}
+    low = sum(1 for _, port in ports if port is not None and port < _LOW_PORTS)
+    failed = len(ports) - len(reached)
+    return failed >= options.noise_failed * len(ports) or low * 3 >= options.noise_ports * 2
+
+
+def _sweeps(links: list[Link], options: Options) -> list[list[Link]]:
+    by_port: dict[tuple[str, int | None], list[Link]] = defaultdict(list)
+    for link in links:
+        by_port[link.protocol, link.port].append(link)
+    swept = []
+    for key in sorted(by_port, key=str):
+        targets = {link.target.key for link in by_port[key]}
+        reached = {link.target.key for link in by_port[key] if link.outcome == "delivered"}
+        if 0 < options.noise_targets <= len(targets) and (
+            len(targets) - len(reached) >= options.noise_failed * len(targets)
+        ):
+            swept.append(by_port[key])
+    return swept
+
+
+def _probes(links: list[Link], options: Options, title: Callable[[Spot], str]) -> list[Noise]:
+    """Find stray visits from outside to workloads that also have a port which the public uses."""
+    visits: dict[int, dict[tuple[str, int | None], list[Link]]] = defaultdict(lambda: defaultdict(list))
+    for link in links:
+        if link.target.workload >= 0 and link.outcome == "delivered":
+            visits[link.target.workload][link.protocol, link.port].append(link)
+    found = []
+    for workload in sorted(visits):
+        ports = visits[workload]
+        clients = {
+            port: {each.source.ip for each in seen if _is_outside(each.source)}
+            for port, seen in ports.items()
+        }
+        if not options.world_clients or max(map(len, clients.values())) < options.world_clients:
+            continue
+        for port in sorted(ports, key=str):
+            if len(clients[port]) <= 1 and all(_is_stray(link) for link in ports[port]):
+                found.extend(_probe(link, title) for link in ports[port])
+    return found
+
+
+def _is_outside(spot: Spot) -> bool:
+    return spot.workload < 0 and not spot.entity and bool(spot.ip)
+
+
+def _is_stray(link: Link) -> bool:
+    if not _is_outside(link.source) or link.events > _ONE_VISIT:
+        return False
+    return link.first is None or link.last is None or link.last - link.first <= _BURST
+
+
+def _probe(link: Link, title: Callable[[Spot], str]) -> Noise:
+    evidence = (
+        f"{title(link.source)} visited {title(link.target)} once on port {link.port}/{link.protocol}, "
+        f"which nobody else uses; 1 delivered edge left out"
+    )
+    return Noise("probe", link.source, (link.row,), evidence)
