@@ -143,10 +143,6 @@ class PortSet:
         return self | PortSet(touched)
 
 
-EMPTY = PortSet()
-"""The set of no ports."""
-
-
 def _canonical(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
     merged: list[Interval] = []
     for each in sorted(intervals, key=_key):
@@ -166,3 +162,7 @@ def _cut(interval: Interval, hole: Interval) -> Iterator[Interval]:
         yield Interval(interval.protocol, interval.low, hole.low - 1)
     if hole.high < interval.high:
         yield Interval(interval.protocol, hole.high + 1, interval.high)
+
+
+EMPTY = PortSet()
+"""The set of no ports."""
