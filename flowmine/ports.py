@@ -137,11 +137,6 @@ class PortSet:
         """Return the ICMP types: the part that `icmps` can name."""
         return self.of_protocols(*ICMP)
 
-    def widened(self, bands: "PortSet") -> "PortSet":
-        """Return the set with every interval of `bands` that it touches added whole."""
-        touched = tuple(band for band in bands.intervals if self & PortSet((band,)))
-        return self | PortSet(touched)
-
 
 def _canonical(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
     merged: list[Interval] = []

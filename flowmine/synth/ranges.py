@@ -2,11 +2,12 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from flowmine.ports import EMPTY, MAX_PORT, Interval, PortSet
+from flowmine.ports import MAX_PORT, TRANSPORTS, Interval, PortSet
 from flowmine.synth.options import Generalisation, Options
 
-__all__ = ["bands"]
+__all__ = ["Band", "Bands", "bands"]
 
 _FROM = (1, 16)  # The Cilium version whose CRD has endPort in toPorts.
 _LOWEST = 1024
@@ -14,28 +15,59 @@ _EPHEMERAL = (32768, 60999)  # Linux net.ipv4.ip_local_port_range
 _OUTLIER = 8  # A gap this many times the mean of the others parts two listeners.
 
 
-def bands(listener: PortSet, options: Options) -> tuple[PortSet, tuple[Generalisation, ...]]:
-    """Return the ranges over which a listener spreads, and a note on each that holds a port never seen.
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A range of ports that one listener uses, and how many of them were seen."""
 
-    `listener` holds all ports that one workload (or one outside name or block) was reached on by anybody; a rule's
-    ports become `ports.widened(bands)`. A band has at least `options.range_ports` distinct ports at about even
-    distances; its ends are rounded outward to round numbers at most `options.range_slack` mean gaps away. Ports spread
-    over most of the ephemeral range are what replies look like, and are left as they are.
+    interval: Interval
+    seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """The ranges over which one listener spreads."""
+
+    bands: tuple[Band, ...]
+    threshold: str
+
+    @property
+    def ports(self) -> PortSet:
+        """Return all ports of the bands."""
+        return PortSet(tuple(band.interval for band in self.bands))
+
+    def widen(self, ports: PortSet) -> tuple[PortSet, tuple[Generalisation, ...]]:
+        """Return ports with every band that they touch added whole, and a note on each band with ports never seen."""
+        touched = [band for band in self.bands if ports & PortSet((band.interval,))]
+        notes = tuple(
+            Generalisation(
+                kind="range",
+                what=str(band.interval),
+                evidence=f"{band.seen} of its {len(band.interval)} ports seen",
+                threshold=self.threshold,
+            )
+            for band in touched
+            if band.seen < len(band.interval)
+        )
+        return ports | PortSet(tuple(band.interval for band in touched)), notes
+
+
+def bands(listener: PortSet, options: Options) -> Bands:
+    """Return the ranges over which a listener spreads.
+
+    `listener` holds all ports that one workload (or one outside name or block) was reached on by anybody. A band has
+    at least `options.range_ports` distinct ports at about even distances; its ends are rounded outward to round numbers
+    at most `options.range_slack` mean gaps away. Ports spread over most of the ephemeral range are what replies look
+    like, and are left as they are.
     """
-    found: list[Interval] = []
-    notes: list[Generalisation] = []
-    if not options.range_ports or options.cilium < _FROM:
-        return EMPTY, ()
-    for protocol in ("TCP", "UDP", "SCTP"):
-        numbers = [number for _, number in listener.of_protocols(protocol) if number >= _LOWEST]
-        for band in _clusters(numbers, options.range_ports):
-            low, high = _rounded(band[0], band[-1], len(band), options.range_slack)
-            if _like_replies(low, high, len(band)):
-                continue
-            found.append(Interval(protocol, low, high))
-            if high - low + 1 > len(band):
-                notes.append(_note(found[-1], len(band), options))
-    return PortSet(tuple(found)), tuple(notes)
+    found: list[Band] = []
+    if options.range_ports and options.cilium >= _FROM:
+        for protocol in TRANSPORTS:
+            numbers = [number for _, number in listener.of_protocols(protocol) if number >= _LOWEST]
+            for run in _clusters(numbers, options.range_ports):
+                low, high = _rounded(run[0], run[-1], len(run), options.range_slack)
+                if not _like_replies(low, high, len(run)):
+                    found.append(Band(Interval(protocol, low, high), len(run)))
+    return Bands(tuple(found), f"range_ports={options.range_ports}")
 
 
 def _clusters(numbers: Sequence[int], least: int) -> Iterator[Sequence[int]]:
@@ -73,12 +105,3 @@ def _like_replies(low: int, high: int, count: int) -> bool:
     first, last = _EPHEMERAL
     inside = min(high, last) - max(low, first)
     return inside > (last - first) / 2 and count < inside / 4
-
-
-def _note(band: Interval, count: int, options: Options) -> Generalisation:
-    return Generalisation(
-        kind="range",
-        what=str(band),
-        evidence=f"{count} of its {len(band)} ports seen",
-        threshold=f"range_ports={options.range_ports}",
-    )
