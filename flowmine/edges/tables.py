@@ -1,0 +1,232 @@
+"""The tables of a settled capture, made from oriented rows: EDGES and those beside it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowmine.edges.outcome import POLICY_REASONS
+from flowmine.schema import EDGE_KEY, EDGES, ENUMS, HOURS, NAMES, REASONS, REQUESTS, SAMPLES
+
+__all__ = [
+    "SAMPLES_KEPT",
+    "edges",
+    "hours",
+    "names",
+    "reasons",
+    "requests",
+    "samples",
+    "typed",
+    "unswapped",
+]
+
+SAMPLES_KEPT = 3
+"""Events kept of an edge as evidence: the earliest of each of its earliest hours."""
+
+_KEY = list(EDGE_KEY)
+_SPAN = [("count", "sum"), ("first", "min"), ("last", "max")]
+_COUNTS = ("events", "at_a", "at_b", "arrived", "left", "replied", "audited", "l7_denied", "l7_passed")
+_LATEST = ("last", "last_arrived", "last_left", "last_replied", "last_denied")
+
+
+def unswapped(rows: pa.Table) -> pa.Table:
+    """Turn what packets that proved to be replies say into terms of their connection: seen or sent, it is an answer."""
+    swapped = rows["swapped"]
+    nothing, never = pa.scalar(0, pa.uint64()), pa.scalar(None, rows.schema.field("last").type)
+    answered = pc.add(rows["arrived"], rows["left"])
+    when = pc.max_element_wise(rows["last_arrived"], rows["last_left"])
+    changed = {
+        "at_a": pc.if_else(swapped, rows["at_b"], rows["at_a"]),
+        "at_b": pc.if_else(swapped, rows["at_a"], rows["at_b"]),
+        "replied": pc.if_else(swapped, answered, rows["replied"]),
+        "arrived": pc.if_else(swapped, nothing, rows["arrived"]),
+        "left": pc.if_else(swapped, nothing, rows["left"]),
+        "last_replied": pc.if_else(swapped, when, rows["last_replied"]),
+        "last_arrived": pc.if_else(swapped, never, rows["last_arrived"]),
+        "last_left": pc.if_else(swapped, never, rows["last_left"]),
+    }
+    return pa.table({name: changed.get(name, rows[name]) for name in rows.schema.names if name != "swapped"})
+
+
+def _group(table: pa.Table, keys: Sequence[str], aggregates: Sequence[tuple[str, str]]) -> pa.Table:
+    made = table.group_by(list(keys), use_threads=False).aggregate(list(aggregates))
+    names = {f"{column}_{how}": column for column, how in aggregates}
+    return made.rename_columns([names.get(name, name) for name in made.schema.names])
+
+
+def _sorted(table: pa.Table, by: Sequence[str]) -> pa.Table:
+    return table.sort_by([(name, "ascending") for name in by]).combine_chunks()
+
+
+def edges(rows: pa.Table, drops: pa.Table, services: pa.Table) -> pa.Table:
+    """Group rows into edges, sorted by key; keys still in their plain form, with ``outcome`` decided."""
+    aggregates = [*((n, "sum") for n in _COUNTS), ("first", "min"), *((n, "max") for n in _LATEST)]
+    table = _group(rows, _KEY, aggregates)
+    for name, counted in _drop_counts(drops).items():
+        table = _joined(table, counted, name)
+    table = _joined(
+        table, _service_names(services), "responder_service", ["initiator", "responder", "protocol"]
+    )
+    return _sorted(_decided(table), _KEY)
+
+
+def _joined(table: pa.Table, found: pa.Table, name: str, keys: Sequence[str] = _KEY) -> pa.Table:
+    made = table.join(found, keys=list(keys), join_type="left outer", use_threads=False)
+    if pa.types.is_unsigned_integer(made.schema.field(name).type):  # a count; times stay null
+        made = made.set_column(made.schema.get_field_index(name), name, pc.fill_null(made[name], 0))
+    return made
+
+
+def _drop_counts(drops: pa.Table) -> dict[str, pa.Table]:
+    """Count drops by what they mean. One drop may be told by a drop event, a verdict event or both: the larger counts."""
+    counted = _denials(drops)
+    policy = pc.is_in(counted["drop_reason"], value_set=pa.array(POLICY_REASONS))
+    forward = pc.not_equal(counted["side"], "reply")
+    other = pc.invert(pc.is_in(counted["drop_reason"], value_set=pa.array(["L7", "AUDIT"])))
+    egress = pc.equal(counted["side"], "egress")
+    chosen = {
+        "dropped_egress": pc.and_(pc.and_(policy, forward), egress),
+        "dropped_ingress": pc.and_(pc.and_(policy, forward), pc.invert(egress)),
+        "other_drops": pc.and_(other, pc.invert(pc.and_(policy, forward))),
+    }
+    made = {
+        name: _group(counted.filter(mask), _KEY, [("count", "sum")]).rename_columns([*_KEY, name])
+        for name, mask in chosen.items()
+    }
+    last = counted.filter(pc.and_(policy, forward))
+    made["last_drop"] = _group(last, _KEY, [("last", "max")]).rename_columns([*_KEY, "last_drop"])
+    return made
+
+
+def _denials(drops: pa.Table) -> pa.Table:
+    """One row an edge, side and reason: columns of EDGE_KEY, side, drop_reason, count, first, last."""
+    side = pc.if_else(drops["swapped"], "reply", drops["side"])
+    table = drops.set_column(drops.schema.get_field_index("side"), "side", side)
+    told = _group(table, [*_KEY, "side", "reason", "origin"], _SPAN)
+    larger = [("count", "max"), ("first", "min"), ("last", "max")]
+    made = _group(told, [*_KEY, "side", "reason"], larger)
+    return made.rename_columns(["drop_reason" if name == "reason" else name for name in made.schema.names])
+
+
+def _service_names(services: pa.Table) -> pa.Table:
+    """The Service in front of a pair; where several are, the first by name."""
+    made = _group(services, ["a", "b", "protocol"], [("service", "min")])
+    return made.rename_columns(["initiator", "responder", "protocol", "responder_service"])
+
+
+def _decided(table: pa.Table) -> pa.Table:
+    """Add delivered, last_delivered, outcome and changed.
+
+    Audited wins; denied and delivered at different times, the latest decides; delivered requests beside refused ones
+    mean the connection was. A responder that is a pod must have been reached or have answered, any other only be left
+    for. An L7 proxy answers for the pod when it refuses, so a connection whose requests were all refused was dropped.
+    """
+    pod = pa.array((table["responder"].to_numpy() & 1) == 1)
+    left = pc.if_else(pod, pa.scalar(0, pa.uint64()), table["left"])
+    never = pa.scalar(None, table.schema.field("last").type)
+    last_left = pc.if_else(pod, never, table["last_left"])
+    refused = pc.and_(
+        pc.greater(table["l7_denied"], 0), pc.equal(pc.add(table["l7_passed"], table["arrived"]), 0)
+    )
+    delivered = pc.add(pc.add(table["arrived"], table["replied"]), left)
+    delivered = pc.if_else(refused, pa.scalar(0, pa.uint64()), delivered)
+    last_delivered = pc.max_element_wise(table["last_arrived"], table["last_replied"], last_left)
+    last_delivered = pc.if_else(refused, never, last_delivered)
+    last_drop = pc.if_else(
+        refused, pc.max_element_wise(table["last_drop"], table["last_denied"]), table["last_drop"]
+    )
+    denied = pc.or_(refused, pc.greater(pc.add(table["dropped_egress"], table["dropped_ingress"]), 0))
+    came = pc.greater(delivered, 0)
+    later = pc.fill_null(pc.greater_equal(last_drop, last_delivered), True)
+    outcome = pc.case_when(
+        pc.make_struct(
+            pc.greater(table["audited"], 0),
+            pc.and_(denied, pc.or_(pc.invert(came), later)),
+            came,
+            pc.greater(table["other_drops"], 0),
+        ),
+        "audited",
+        "dropped",
+        "delivered",
+        "other",
+        "unseen",
+    )
+    columns = {
+        "delivered": delivered,
+        "last_delivered": last_delivered,
+        "last_drop": last_drop,
+        "outcome": outcome,
+        "changed": pc.and_(denied, came),
+        "seen_egress": table["at_a"],
+        "seen_ingress": table["at_b"],
+    }
+    return pa.table({**{name: table[name] for name in table.schema.names}, **columns})
+
+
+def typed(table: pa.Table) -> pa.Table:
+    """Return EDGES: protocol as a dictionary, nulls for ports and addresses that are not there."""
+    names = pa.array(ENUMS["protocol"])
+    protocol = pa.DictionaryArray.from_arrays(table["protocol"].combine_chunks(), names)
+    columns = {name: table[name] for name in EDGES.names}
+    columns["protocol"] = pa.chunked_array([protocol]) if isinstance(protocol, pa.Array) else protocol
+    columns["port"] = pc.if_else(pc.less(table["port"], 0), pa.scalar(None, pa.int32()), table["port"])
+    for name in ("initiator_ip", "responder_ip"):
+        columns[name] = pc.if_else(pc.equal(table[name], ""), pa.scalar(None, pa.string()), table[name])
+    return pa.table({name: columns[name] for name in EDGES.names}).cast(EDGES)
+
+
+def _placed(table: pa.Table, edges: pa.Table) -> pa.Table:
+    """Replace the key columns by ``edge``, the place in EDGES."""
+    index = edges.select(_KEY).append_column("edge", pa.array(np.arange(edges.num_rows, dtype=np.uint32)))
+    return table.join(index, keys=_KEY, join_type="inner", use_threads=False).drop_columns(_KEY)
+
+
+def hours(rows: pa.Table, edges: pa.Table) -> pa.Table:
+    """Return HOURS; events without a time are in none."""
+    dated = rows.filter(pc.greater_equal(rows["hour"], 0))
+    table = _placed(_group(dated, [*_KEY, "hour"], [("events", "sum")]), edges)
+    return _sorted(table.select(HOURS.names), HOURS.names).cast(HOURS)
+
+
+def samples(rows: pa.Table, edges: pa.Table) -> pa.Table:
+    """Return SAMPLES: of each edge the earliest event of each of its `SAMPLES_KEPT` earliest hours."""
+    ordered = rows.select([*_KEY, "hour", "first", "uuid"]).sort_by(
+        [("first", "ascending"), ("uuid", "ascending")]
+    )
+    table = _placed(_group(ordered, [*_KEY, "hour"], [("first", "first"), ("uuid", "first")]), edges)
+    table = _sorted(
+        table.rename_columns(["time" if n == "first" else n for n in table.schema.names]),
+        ["edge", "time", "uuid"],
+    )
+    edge = table["edge"].to_numpy()
+    starts = np.flatnonzero(np.r_[True, edge[1:] != edge[:-1]]) if len(edge) else np.zeros(0, int)
+    rank = np.arange(len(edge)) - np.repeat(starts, np.diff(np.r_[starts, len(edge)]))
+    return table.select(SAMPLES.names).filter(pa.array(rank < SAMPLES_KEPT)).cast(SAMPLES)
+
+
+def reasons(drops: pa.Table, deniers: pa.Table, edges: pa.Table) -> pa.Table:
+    """Return REASONS: a row for each policy that Hubble named, one without a name where it named none."""
+    counted = _denials(drops)
+    by = [*_KEY, "side", "drop_reason"]
+    named = deniers.rename_columns(["drop_reason" if n == "reason" else n for n in deniers.schema.names])
+    named = _group(named, [*by, "denied_by"], [("count", "max"), ("first", "min"), ("last", "max")])
+    unnamed = counted.join(named.select(by), keys=by, join_type="left anti", use_threads=False)
+    unnamed = unnamed.append_column("denied_by", pa.nulls(unnamed.num_rows, pa.string()))
+    table = _placed(pa.concat_tables([named, unnamed.select(named.schema.names)]), edges)
+    return _sorted(table.select(REASONS.names), ["edge", "side", "drop_reason", "denied_by"]).cast(REASONS)
+
+
+def requests(oriented: pa.Table, edges: pa.Table) -> pa.Table:
+    """Return REQUESTS."""
+    asked = ["method", "host", "path", "denied"]
+    table = _placed(_group(oriented, [*_KEY, *asked], _SPAN), edges)
+    return _sorted(table.select(REQUESTS.names), ["edge", *asked]).cast(REQUESTS)
+
+
+def names(found: pa.Table) -> pa.Table:
+    """Return NAMES."""
+    key = ["subject", "ip", "name", "source"]
+    return _sorted(_group(found, key, [("first", "min"), ("last", "max")]).select(NAMES.names), key).cast(
+        NAMES
+    )
