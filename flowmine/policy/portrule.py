@@ -1,5 +1,6 @@
 """What a policy says of ports and of what runs over them: `toPorts`, `icmps`, and the rules for HTTP, DNS and Kafka."""
 
+import re
 from dataclasses import dataclass
 
 from flowmine.policy.canonical import distinct, pairs
@@ -18,7 +19,37 @@ __all__ = [
     "PortRule",
     "Secret",
     "TlsContext",
+    "is_port_name",
+    "parse_port",
 ]
+
+
+_PORT_NAME = re.compile(r"(?=.*[a-zA-Z])[a-zA-Z0-9](-?[a-zA-Z0-9])*")
+_PORT_NUMBER = re.compile(
+    r"0[xX]_?[0-9a-fA-F]+(_[0-9a-fA-F]+)*|0[bB]_?[01]+(_[01]+)*|0[oO]?_?[0-7]+(_[0-7]+)*|[1-9][0-9]*(_[0-9]+)*|0"
+)
+
+
+def is_port_name(text: str) -> bool:
+    """Tell whether Cilium takes a port for a name: an IANA service name of at most 15 characters with a letter in it.
+
+    >>> is_port_name("http"), is_port_name("0x50"), is_port_name("443")
+    (True, True, False)
+    """
+    return len(text) <= 15 and _PORT_NAME.fullmatch(text) is not None
+
+
+def parse_port(text: str) -> int | None:
+    """Return the number of a port that is no name, as Go's `strconv.ParseUint(text, 0, 16)` reads it, or None.
+
+    >>> parse_port("443"), parse_port("010"), parse_port("080"), parse_port("65536")
+    (443, 8, None, None)
+    """
+    if len(text) > 64 or not _PORT_NUMBER.fullmatch(text):
+        return None
+    octal = len(text) > 1 and text[0] == "0" and text[1] in "01234567_"
+    number = int(text[1:].replace("_", ""), 8) if octal else int(text, 0)
+    return number if number < 65536 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +62,8 @@ class PortProtocol:
 
     @property
     def number(self) -> int | None:
-        """Return the port's number, or None where it is a name or absent."""
-        return int(self.port) if self.port and self.port.isascii() and self.port.isdigit() else None
+        """The port's number, or None where it is a name or absent."""
+        return None if self.port is None or is_port_name(self.port) else parse_port(self.port)
 
 
 def _port_order(item: PortProtocol) -> tuple[bool, int, str, int, str]:

@@ -118,7 +118,9 @@ class Selector:
         `node` and `cidrgroup` elsewhere) every key is taken whole, as of that source. Raises ValueError where an
         operator is none of the four.
         """
-        written = [(key, Operator.IN, (value,)) for key, value in self.match_labels]
+        written: list[tuple[str, Operator, tuple[str, ...]]] = [
+            (key, Operator.IN, (value,)) for key, value in self.match_labels
+        ]
         written += [(each.key, Operator(each.operator), each.values) for each in self.match_expressions]
         return tuple(
             Term(*((source, key) if source else split_key(key)), operator, frozenset(values))
