@@ -53,6 +53,9 @@ class Options:
     dns: str = _choice(
         "any", "`any`: FQDN rules let the resolver be asked for every name; `strict`: for the names needed."
     )
+    l7: tuple[str, ...] = _choice(
+        (), "`http`, `dns`: also write rules for the requests themselves; the default is layer 4."
+    )
     cluster_domain: str = _choice("cluster.local", "Names under it are Services and never FQDN peers.")
 
     pattern_names: int = _threshold(
@@ -96,7 +99,7 @@ class Options:
         "Mean gaps by which a range's ends may be rounded outward; beyond three lies 5 % of what is left unseen.",
     )
     template_slugs: int = _threshold(
-        8,
+        6,
         0,
         "Distinct words in one place of a path, mostly seen once, before they are a parameter. 0 = never.",
     )
