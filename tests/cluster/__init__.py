@@ -1,9 +1,13 @@
 """The one generator of Hubble traffic: whole clusters, stated policies, and every capture one could make of them."""
 
 from tests.cluster.capture import events, lines, write
+from tests.cluster.chance import clusters, random_cluster
 from tests.cluster.deploy import Deployed
+from tests.cluster.fence import fence
 from tests.cluster.judge import Deny, Judge, denying, engine
 from tests.cluster.model import Capture, Cluster, Link, Node, Outside, Scan, Service, Workload
+from tests.cluster.replay import replay
+from tests.cluster.truth import truth
 
 __all__ = [
     "Capture",
@@ -17,9 +21,14 @@ __all__ = [
     "Scan",
     "Service",
     "Workload",
+    "clusters",
     "denying",
     "engine",
     "events",
+    "fence",
     "lines",
+    "random_cluster",
+    "replay",
+    "truth",
     "write",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.cluster.model import Cluster, Link, Node, Outside, Policy, Scan, Service, Workload
-from tests.cluster.systems.parts import cnp, coredns, lookup_rule, port, users
+from tests.cluster.parts import cnp, coredns, lookup_rule, port, users
 
 _APP = "demo"
 

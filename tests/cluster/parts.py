@@ -39,3 +39,34 @@ def cnp(namespace: str, name: str, selector: dict[str, Any], **rules: Any) -> di
         "metadata": {"name": name, "namespace": namespace},
         "spec": {"endpointSelector": selector, **rules},
     }
+
+
+def egress_world(*numbers: str) -> dict[str, Any]:
+    """Return the rule that lets pods reach any outside host on some ports, as the linkding author wrote it."""
+    return {"toEntities": ["world"], "toPorts": [item for number in numbers for item in port(number)]}
+
+
+def from_namespaces(*namespaces: str) -> list[dict[str, Any]]:
+    """Return ingress rules for the own namespace and for all pods of others."""
+    others = [{"fromEndpoints": [{"matchLabels": {"io.kubernetes.pod.namespace": n}}]} for n in namespaces]
+    return [{"fromEndpoints": [{}]}, *others]
+
+
+def knp(namespace: str, name: str, **spec: Any) -> dict[str, Any]:
+    """Return a Kubernetes NetworkPolicy object."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+    }
+
+
+def ccnp(name: str, **spec: Any) -> dict[str, Any]:
+    """Return a CiliumClusterwideNetworkPolicy object."""
+    return {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumClusterwideNetworkPolicy",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
