@@ -7,7 +7,7 @@ stay texts, and aliases count for all that they stand for. Plain scalars are rea
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -131,7 +131,7 @@ class _Reader:
     anchors: dict[str, tuple[Any, int, int]] = field(default_factory=dict)
     stack: list[_Frame] = field(default_factory=list)
 
-    def documents(self, events: Iterator[Any]) -> Iterator[Parsed]:
+    def documents(self, events: Iterable[Any]) -> Iterator[Parsed]:
         """Yield each document when it is complete."""
         index, line, root = -1, 0, None
         for event in events:
@@ -142,7 +142,7 @@ class _Reader:
                 if root is not None:
                     yield Parsed(root, index, line)
             elif isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
-                line = line or event.start_mark.line + 1
+                line = line or _line(event)
                 complete = self.take(event)
                 root = complete if not self.stack else root
 
@@ -210,7 +210,7 @@ class _Reader:
 
     def key(self, known: dict[str, Any], value: Any, event: Any) -> str:
         """Return a key as text; raises PolicyError for keys that are there already, and for merge keys."""
-        if value == "<<" and getattr(event, "style", None) is None:
+        if value == "<<" and not getattr(event, "style", None):
             self.refuse(event, "merge keys (<<) are not taken; write the fields out")
         if value is None or isinstance(value, dict | list):
             self.refuse(event, "a key must be a text")
@@ -223,7 +223,7 @@ class _Reader:
         """Return the value of a scalar; what is quoted is a text."""
         tag = None if event.tag in (None, "!") else event.tag
         if tag is None:
-            return event.value if event.style is not None or event.tag == "!" else _plain(event.value)
+            return event.value if event.style or event.tag == "!" else _plain(event.value)
         if tag == f"{_TAG}str":
             return event.value
         value = _plain(event.value)
@@ -233,7 +233,12 @@ class _Reader:
 
     def refuse(self, event: Any, message: str) -> NoReturn:
         """Raise the error of an event, with its line."""
-        raise PolicyError(f"{self.where}:{event.start_mark.line + 1}: {message}")
+        raise PolicyError(f"{self.where}:{_line(event)}: {message}")
+
+
+def _line(event: Any) -> int:
+    """Return the line, from 1, on which an event begins."""
+    return int(event.start_mark.line) + 1
 
 
 def _plain(text: str) -> Any:
