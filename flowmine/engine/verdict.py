@@ -1,0 +1,166 @@
+"""Judge connections against a compiled policy set, all of them at once.
+
+Each side is judged by itself: the source's egress and the destination's ingress. A side's distinct questions (what is
+enforced there, who the peer is, protocol, port) are answered once each: the rows that can decide are laid out flat,
+filtered by peer, protocol and port, and the highest precedence decides (SEMANTICS, "A verdict, per side").
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from flowmine.engine.index import DENY, Index, Ints
+from flowmine.engine.match import Bools, LabelTable, Peers, match_peers
+from flowmine.engine.party import Party, resolve
+from flowmine.engine.precedence import PLACES, Ranking
+from flowmine.engine.queries import Queries
+from flowmine.engine.subject import Subjects, match_subjects
+from flowmine.policy.model import Direction
+
+__all__ = ["Outcome", "SideJudgement", "Universe", "judge_side", "match"]
+
+_PAIRS_AT_ONCE = 4_000_000
+
+
+class Outcome(IntEnum):
+    """What one side says; the names in reports are `label`."""
+
+    NO_POLICY = 0
+    ALLOWED = 1
+    DENIED = 2
+    DENY_RULE = 3
+    ERROR = 4
+
+    @property
+    def label(self) -> str:
+        """The outcome's name in verdicts."""
+        return self.name.lower().replace("_", "-")
+
+    @property
+    def passes(self) -> bool:
+        """Whether the side lets the connection through."""
+        return self in (Outcome.NO_POLICY, Outcome.ALLOWED)
+
+
+@dataclass(frozen=True, slots=True)
+class Universe:
+    """A compiled policy set matched against parties: what is enforced at each, and which peers each rule means."""
+
+    index: Index
+    peers: Peers
+    subjects: dict[Direction, Subjects]
+
+
+def match(index: Index, parties: Sequence[Party]) -> Universe:
+    """Match a compiled policy set against the parties of a batch. Raise InputError where an address is none."""
+    identities = [resolve(party, index.config) for party in parties]
+    numbers: dict[tuple[object, ...], int] = {}
+    of_party = [numbers.setdefault(each.labels, len(numbers)) for each in identities]
+    label_sets = np.array(of_party, np.int64)
+    table = LabelTable(list(numbers))  # type: ignore[arg-type]
+    return Universe(
+        index,
+        match_peers(index, identities, table, label_sets),
+        match_subjects(index, parties, identities, table, label_sets),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SideJudgement:
+    """One side's answers, by distinct question.
+
+    `question` is each query's question; `outcome` is by question. The pairs (`pair_question`, `pair_row`) are every
+    row that matched, in order of question; `wins` marks those that decided.
+    """
+
+    direction: Direction
+    subjects: Subjects
+    question: Ints
+    subject_class: Ints
+    port: Ints
+    outcome: Ints
+    pair_question: Ints
+    pair_row: Ints
+    wins: Bools
+
+
+def judge_side(universe: Universe, queries: Queries, direction: Direction) -> SideJudgement:
+    """Judge one side of every query."""
+    subjects = universe.subjects[direction]
+    ends = (queries.source, queries.destination)
+    own, other = ends if direction is Direction.EGRESS else ends[::-1]
+    peer_of = universe.peers.class_of_party
+    asked = (subjects.class_of_party[own], peer_of[other], queries.protocol, queries.port)
+    packed = ((asked[0] + 1) * (int(peer_of.max(initial=0)) + 1) + asked[1]) * (256 << 16)
+    packed += (asked[2] << 16) + asked[3]
+    _, first, question = np.unique(packed, return_index=True, return_inverse=True)
+    subject, peer, protocol, port = (column[first] for column in asked)
+    pair_question, pair_row = _pairs(universe, subjects, subject, peer, protocol, port)
+    ranking = Ranking(universe.index, subjects, universe.peers)
+    score = ranking.scores(pair_question, pair_row, port[pair_question], peer[pair_question])
+    best = np.full(len(first), -1, np.int64)
+    np.maximum.at(best, pair_question, score)
+    outcome = _outcomes(subjects, subject, best)
+    return SideJudgement(
+        direction,
+        subjects,
+        question,
+        subject,
+        port,
+        outcome,
+        pair_question,
+        pair_row,
+        score == best[pair_question],
+    )
+
+
+def _outcomes(subjects: Subjects, subject: Ints, best: Ints) -> Ints:
+    failed = np.array([bool(each.error) for each in subjects.classes] + [False], np.bool_)
+    outcome = np.where(best < 0, Outcome.DENIED, Outcome.ALLOWED)
+    outcome[best >= DENY * PLACES] = Outcome.DENY_RULE
+    outcome[failed[subject]] = Outcome.ERROR
+    outcome[subject < 0] = Outcome.NO_POLICY
+    return outcome.astype(np.int64)
+
+
+def _pairs(
+    universe: Universe, subjects: Subjects, subject: Ints, peer: Ints, protocol: Ints, port: Ints
+) -> tuple[Ints, Ints]:
+    """Return every (question, row) where the row is enforced at the question's side and matches it."""
+    counts = np.array([len(each.rows) for each in subjects.classes] + [0], np.int64)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    flat = np.array([row for each in subjects.classes for row in each.rows], np.int64)
+    everybody = np.ones((1, universe.peers.holds.shape[1]), np.bool_)
+    holds = np.vstack([universe.peers.holds, everybody])  # the list -1, anybody, is the last
+    rows = subjects.rows
+    found: list[tuple[Ints, Ints]] = []
+    for chunk in _chunks(counts[subject]):
+        size = counts[subject[chunk]]
+        question = np.repeat(np.arange(chunk.start, chunk.stop), size)
+        offset = np.arange(len(question)) - np.repeat(np.cumsum(size) - size, size)
+        row = flat[np.repeat(starts[subject[chunk]], size) + offset]
+        for keep in (
+            lambda q, r: holds[rows.peers[r], peer[q]],
+            lambda q, r: (rows.protocols[r] & protocol[q]) > 0,
+            lambda q, r: (rows.low[r] <= port[q]) & (port[q] <= rows.high[r]),
+        ):
+            kept = keep(question, row)
+            question, row = question[kept], row[kept]
+        found.append((question, row))
+    return (
+        np.concatenate([each for each, _ in found] or [np.zeros(0, np.int64)]),
+        np.concatenate([each for _, each in found] or [np.zeros(0, np.int64)]),
+    )
+
+
+def _chunks(sizes: Ints) -> Iterator[slice]:
+    """Cut questions into runs whose pairs fit in memory at once."""
+    total = np.cumsum(sizes)
+    start = 0
+    while start < len(sizes):
+        done = total[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(total, done + _PAIRS_AT_ONCE, side="right")))
+        yield slice(start, stop)
+        start = stop
