@@ -1,4 +1,4 @@
-"""The shape of ``flow.Flow``: fields and types of its messages and the numbers of its enumerations (Cilium 1.19).
+"""The shape of ``flow.Flow`` and of what carries it: fields and types of messages, numbers of enumerations (Cilium 1.19).
 
 For what needs the message and not the columns: CEL expressions, where an unset field has its type's default, and
 JSON in Hubble's own field order.
@@ -14,6 +14,9 @@ Field = tuple[str, bool]
 """Type name, and whether it is repeated."""
 
 _MESSAGES = {
+    "GetFlowsResponse": "flow:Flow node_status:NodeStatusEvent lost_events:LostEvent node_name:string time:Timestamp",
+    "NodeStatusEvent": "state_change:NodeState node_names:string* message:string",
+    "LostEvent": "source:LostEventSource num_events_lost:uint64 cpu:Int32Value first:Timestamp last:Timestamp",
     "Flow": "time:Timestamp uuid:string emitter:Emitter verdict:Verdict drop_reason:uint32 auth_type:AuthType"
     " ethernet:Ethernet IP:IP l4:Layer4 tunnel:Tunnel source:Endpoint destination:Endpoint Type:FlowType"
     " node_name:string node_labels:string* source_names:string* destination_names:string* l7:Layer7 reply:bool"
@@ -70,6 +73,8 @@ _ENUMS = {
     " SOCK_XLATE_POINT_POST_DIRECTION_FWD SOCK_XLATE_POINT_PRE_DIRECTION_REV SOCK_XLATE_POINT_POST_DIRECTION_REV",
     "IPVersion": "IP_NOT_USED IPv4 IPv6",
     "TunnelProtocol": "UNKNOWN VXLAN GENEVE",
+    "LostEventSource": "UNKNOWN_LOST_EVENT_SOURCE PERF_EVENT_RING_BUFFER OBSERVER_EVENTS_QUEUE HUBBLE_RING_BUFFER",
+    "NodeState": "UNKNOWN_NODE_STATE NODE_CONNECTED NODE_UNAVAILABLE NODE_GONE NODE_ERROR",
     "L7FlowType": "UNKNOWN_L7_TYPE REQUEST RESPONSE SAMPLE",
 }
 

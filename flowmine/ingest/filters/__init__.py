@@ -20,6 +20,7 @@ __all__ = [
     "Workload",
     "flow_filters",
     "matcher",
+    "nanoseconds",
     "point_in_time",
     "predicate",
 ]
