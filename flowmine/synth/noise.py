@@ -18,7 +18,7 @@ from datetime import timedelta
 from statistics import median_low
 
 from flowmine.synth.options import Options
-from flowmine.synth.traffic import Link, Spot
+from flowmine.synth.traffic import Link, Spot, SpotKey
 
 __all__ = ["Noise", "find_noise"]
 
@@ -41,10 +41,10 @@ class Noise:
 def find_noise(links: Iterable[Link], options: Options, title: Callable[[Spot], str]) -> tuple[Noise, ...]:
     """Return the noise among links; ``title`` tells how to call an end. Order does not matter."""
     used = [link for link in links if link.protocol in _TRANSPORTS and link.port is not None]
-    by_source: dict[tuple[int, str, str], list[Link]] = defaultdict(list)
+    by_source: dict[SpotKey, list[Link]] = defaultdict(list)
     for link in used:
         by_source[link.source.key].append(link)
-    found = []
+    found: list[Noise] = []
     for key in sorted(by_source):
         noise = _of_source(by_source[key], options, title)
         if noise:
@@ -83,7 +83,7 @@ def _of_source(links: list[Link], options: Options, title: Callable[[Spot], str]
 
 
 def _scans(links: list[Link], options: Options) -> list[list[Link]]:
-    by_target: dict[tuple[int, str, str], list[Link]] = defaultdict(list)
+    by_target: dict[SpotKey, list[Link]] = defaultdict(list)
     for link in links:
         by_target[link.target.key].append(link)
     return [by_target[key] for key in sorted(by_target) if _is_scan(by_target[key], options)]
@@ -120,7 +120,7 @@ def _probes(links: list[Link], options: Options, title: Callable[[Spot], str]) -
     for link in links:
         if link.target.workload >= 0 and link.outcome == "delivered":
             visits[link.target.workload][link.protocol, link.port].append(link)
-    found = []
+    found: list[Noise] = []
     for workload in sorted(visits):
         ports = visits[workload]
         clients = {

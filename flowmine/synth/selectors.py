@@ -17,7 +17,7 @@ tightest selector without them is chosen and what it selects too many is told.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -140,15 +140,17 @@ class _Index:
     def choose(self, item: Workload, workloads: Workloads, universe: Universe) -> Choice:
         mine = [universe.parties[endpoint] for endpoint in item.endpoints]
         others = self._all & ~sum(1 << self._places[party.id] for party in mine)
-        conditions = sorted(self._conditions(mine, workloads.varying))
+        conditions = sorted(
+            self._conditions(mine, {key for cluster, key in workloads.varying if cluster == item.cluster})
+        )
         for step in range(_STEPS):
             usable = [each for each in conditions if each.step <= step]
-            found = self._smallest(usable, others)
+            found = self._smallest(usable, others, positive=step < _LAST_EXACT_STEP)
             if found is not None:
                 return Choice(_written(found), fragile=step > _LAST_EXACT_STEP)
         return self._tightest([each for each in conditions if each.step <= _LAST_EXACT_STEP], others)
 
-    def _conditions(self, mine: list[Party], varying: frozenset[str]) -> Iterable[_Condition]:
+    def _conditions(self, mine: list[Party], varying: Collection[str]) -> Iterable[_Condition]:
         ranks = {key: place for place, key in enumerate(_READABLE)}
         for key in sorted(self._having):
             values = sorted({party.keys[key] for party in mine if key in party.keys})
@@ -162,7 +164,9 @@ class _Index:
                 yield _Condition(step, rank, key, Operator.IN, tuple(values))
                 yield _Condition(1 if stable else 3, rank, key, Operator.EXISTS)
 
-    def _smallest(self, conditions: list[_Condition], others: int) -> list[_Condition] | None:
+    def _smallest(
+        self, conditions: list[_Condition], others: int, *, positive: bool
+    ) -> list[_Condition] | None:
         """Return the fewest conditions, one of them positive, that none of the others fulfil; None where none do."""
         masks = {each: self._mask(each) & others for each in conditions}
         helpful = [each for each in conditions if masks[each] != others or each.operator is Operator.IN]
@@ -176,15 +180,15 @@ class _Index:
             exact = [
                 combination
                 for combination in combinations(tried, size)
-                if _joint(combination, masks, others) == 0 and _is_positive(combination)
+                if _joint(combination, masks, others) == 0 and (_is_positive(combination) or not positive)
             ]
             if exact:
                 return list(min(exact, key=_cost))
-        return _greedy(helpful, masks, others)
+        return _greedy(helpful, masks, others, positive=positive)
 
     def _tightest(self, conditions: list[_Condition], others: int) -> Choice:
         masks = {each: self._mask(each) & others for each in conditions}
-        found = _greedy(conditions, masks, others) or []
+        found = _greedy(conditions, masks, others, positive=False) or []
         left = _joint(found, masks, others)
         over = {party.title for place, party in enumerate(self._parties) if left >> place & 1}
         return Choice(_written(found), over=tuple(sorted(over)))
@@ -200,7 +204,7 @@ class _Index:
         return mask
 
 
-def _value_step(key: str, values: list[str], varying: frozenset[str]) -> int:
+def _value_step(key: str, values: list[str], varying: Collection[str]) -> int:
     """Return from which step on the values of a key may be named."""
     if not is_stable_key(key):
         return _STEPS
@@ -239,13 +243,13 @@ def _cost(conditions: Iterable[_Condition]) -> tuple[int, int, tuple[_Condition,
 
 
 def _greedy(
-    conditions: list[_Condition], masks: Mapping[_Condition, int], others: int
+    conditions: list[_Condition], masks: Mapping[_Condition, int], others: int, *, positive: bool
 ) -> list[_Condition] | None:
     """Return conditions taken one by one, each the one that rules out most; then those that turned out needless go."""
-    positive = [each for each in conditions if each.operator is not Operator.DOES_NOT_EXIST]
-    if not positive:
+    starts = [each for each in conditions if each.operator is not Operator.DOES_NOT_EXIST]
+    if not starts and (positive or not conditions):
         return None
-    chosen = [min(positive, key=lambda each: ((masks[each] & others).bit_count(), each))]
+    chosen = [min(starts or conditions, key=lambda each: ((masks[each] & others).bit_count(), each))]
     left = _joint(chosen, masks, others)
     while left:
         best = min(conditions, key=lambda each: ((masks[each] & left).bit_count(), each))
@@ -255,7 +259,7 @@ def _greedy(
         left &= masks[best]
     for each in sorted(chosen, reverse=True):
         fewer = [other for other in chosen if other is not each]
-        if _is_positive(fewer) and _joint(fewer, masks, others) == left:
+        if (_is_positive(fewer) or not starts) and fewer and _joint(fewer, masks, others) == left:
             chosen = fewer
     return chosen
 

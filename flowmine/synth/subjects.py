@@ -54,12 +54,12 @@ class Workload:
 class Workloads:
     """All workloads, sorted by cluster, namespace and name; ``of`` an endpoint's place among them.
 
-    ``varying`` are the label keys whose values were seen to differ within one workload.
+    ``varying`` are the label keys, by cluster, whose values were seen to differ within one workload.
     """
 
     items: tuple[Workload, ...]
     of: Mapping[int, int]
-    varying: frozenset[str]
+    varying: frozenset[tuple[str, str]]
 
 
 def group(universe: Universe) -> Workloads:
@@ -106,26 +106,28 @@ def _tokens(party: Party) -> set[str]:
     return {token for pod in party.pods if (token := workload_of_pod(pod))}
 
 
-def _signature(party: Party, varying: frozenset[str], lasting: bool) -> Hashable:
+def _signature(party: Party, varying: frozenset[tuple[str, str]], lasting: bool) -> Hashable:
     """Return all that stable labels can say of an endpoint: equal means that no selector may tell two apart."""
     values = tuple(
         sorted(
             (key, value)
             for key, value in party.keys.items()
-            if is_stable_key(key) and key not in varying and (lasting or not looks_generated(value))
+            if is_stable_key(key)
+            and (party.cluster, key) not in varying
+            and (lasting or not looks_generated(value))
         )
     )
     return ("signature", party.cluster, party.namespace, values, tuple(sorted(party.keys)))
 
 
-def _varying(pods: Iterable[Party], union: _Union) -> frozenset[str]:
+def _varying(pods: Iterable[Party], union: _Union) -> frozenset[tuple[str, str]]:
     values: dict[tuple[Hashable, str], str] = {}
     varying = set()
     for party in pods:
         root = union.find(party.id)
         for key, value in party.keys.items():
             if values.setdefault((root, key), value) != value:
-                varying.add(key)
+                varying.add((party.cluster, key))
     return frozenset(varying)
 
 
@@ -136,7 +138,9 @@ def _collect(pods: Iterable[Party], union: _Union) -> list[list[Party]]:
     return list(groups.values())
 
 
-def _named(groups: list[list[Party]], tokens: Mapping[int, set[str]], varying: frozenset[str]) -> Workloads:
+def _named(
+    groups: list[list[Party]], tokens: Mapping[int, set[str]], varying: frozenset[tuple[str, str]]
+) -> Workloads:
     drafts = [_workload(members, tokens) for members in groups]
     drafts = _unique(
         drafts, lambda draft: f"{draft.name}-{dns_name(draft.kind)}" if draft.kind else draft.name

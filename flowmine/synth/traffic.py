@@ -12,7 +12,9 @@ from flowmine.schema import EDGES, check
 from flowmine.synth.subjects import Workloads
 from flowmine.synth.universe import Party, Universe
 
-__all__ = ["Link", "Spot", "links"]
+__all__ = ["Link", "Spot", "SpotKey", "links"]
+
+SpotKey = tuple[str, int, str, str]
 
 _COLUMNS = (
     "initiator",
@@ -33,19 +35,31 @@ _COLUMNS = (
 class Spot:
     """One end of a link, as policies can name it.
 
-    ``workload`` is a pod's place among the workloads, -1 for all else; ``entity`` a reserved name other than world;
-    ``ip`` an outside address. An end of which nothing is known has none of them.
+    ``cluster`` is where it was seen; ``workload`` is a pod's place among the workloads, -1 for all else; ``entity`` a reserved name other than world;
+    ``ip`` an outside address. An end that came without labels, or an outside one without an address, has none of
+    them: it is never made into a selector.
     """
 
     workload: int = -1
     entity: str = ""
     ip: str = ""
     party: int = UNKNOWN_ID
+    cluster: str = ""
 
     @property
-    def key(self) -> tuple[int, str, str]:
+    def is_nameable(self) -> bool:
+        """Tell whether a policy can name this end."""
+        return self.workload >= 0 or bool(self.entity or self.ip)
+
+    @property
+    def key(self) -> SpotKey:
         """What tells one end from another, whichever pod or identity of it was seen."""
-        return (self.workload, self.entity, "" if self.entity or self.workload >= 0 else self.ip)
+        return (
+            self.cluster,
+            self.workload,
+            self.entity,
+            "" if self.entity or self.workload >= 0 else self.ip,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +121,11 @@ def links(edges: pa.Table, universe: Universe, workloads: Workloads) -> Iterator
 
 def _spot(party: Party | None, ip: str | None, workloads: Workloads) -> Spot:
     if party is None:
-        return Spot(ip=ip or "")
+        return Spot()
     if party.kind is Kind.POD:
-        return Spot(workload=workloads.of.get(party.id, -1), party=party.id)
+        return Spot(workload=workloads.of.get(party.id, -1), party=party.id, cluster=party.cluster)
     if party.kind is Kind.ENTITY:
-        return Spot(entity=party.entity, ip=ip or "", party=party.id)
-    return Spot(ip=ip or "", party=party.id)
+        return Spot(entity=party.entity, ip=ip or "", party=party.id, cluster=party.cluster)
+    if party.kind is Kind.OUTSIDE:
+        return Spot(ip=ip or "", party=party.id, cluster=party.cluster)
+    return Spot(party=party.id, cluster=party.cluster)

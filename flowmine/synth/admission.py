@@ -1,0 +1,101 @@
+"""Which edges become rules, and what becomes of the others."""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from flowmine.policy.model import Direction
+from flowmine.synth.contacts import is_expressible
+from flowmine.synth.scope import Scope
+from flowmine.synth.traffic import Link, Spot
+from flowmine.synth.universe import Universe
+
+__all__ = ["Closed", "Doorkeeper", "LeftOut", "is_judged"]
+
+Closed = Mapping[int, frozenset[Direction]]
+"""By a workload's place, the sides for which it gets rules."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Edges that became no rule, by why, as rows of EDGES; and in words what a person should look at."""
+
+    dropped: tuple[int, ...] = ()
+    audited: tuple[int, ...] = ()
+    unnameable: tuple[int, ...] = ()
+    inexpressible: tuple[int, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+def is_judged(link: Link, closed: Closed) -> bool:
+    """Tell whether a rule for the link would stand in some policy."""
+    return Direction.EGRESS in closed.get(link.source.workload, ()) or Direction.INGRESS in closed.get(
+        link.target.workload, ()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Doorkeeper:
+    """Decides which links become rules: all delivered ones but noise, and of the others what a person asked for."""
+
+    universe: Universe
+    scope: Scope
+    noise: Collection[int]
+
+    def sort(
+        self,
+        every: Iterable[Link],
+        closed: Closed,
+        title: Callable[[Spot], str],
+    ) -> tuple[list[Link], LeftOut]:
+        """Return the links to admit, and those left out that a closed side would deny."""
+        admitted: list[Link] = []
+        out: dict[str, list[Link]] = defaultdict(list)
+        for link in every:
+            why = self._why_not(link, closed)
+            if not why:
+                admitted.append(link)
+            elif is_judged(link, closed):
+                out[why].append(link)
+        remarks = tuple(
+            dict.fromkeys(
+                f"{title(link.source)} to {title(link.target)} on {link.port}/{link.protocol}: {text}"
+                for why, text in _LOOK_AT.items()
+                for link in out[why]
+            )
+        )
+        rows = {why: tuple(link.row for link in out[why]) for why in out}
+        return admitted, LeftOut(
+            rows.get("dropped", ()),
+            rows.get("audited", ()),
+            rows.get("unnameable", ()),
+            rows.get("inexpressible", ()),
+            remarks,
+        )
+
+    def _why_not(self, link: Link, closed: Closed) -> str:
+        if link.row in self.noise:
+            return "noise"
+        if link.outcome == "dropped" and not self._is_asked_for(link):
+            return "dropped"
+        if link.outcome == "audited" and not self.scope.audited:
+            return "audited"
+        if link.outcome not in ("delivered", "dropped", "audited"):
+            return "other"
+        if not is_expressible(link):
+            return "inexpressible"
+        egress = Direction.EGRESS in closed.get(link.source.workload, ())
+        ingress = Direction.INGRESS in closed.get(link.target.workload, ())
+        if (egress and not link.target.is_nameable) or (ingress and not link.source.is_nameable):
+            return "unnameable"
+        return ""
+
+    def _is_asked_for(self, link: Link) -> bool:
+        ends = [self.universe.party(spot.party) for spot in (link.source, link.target) if spot.workload >= 0]
+        return any(selector.matches(end.labels) for selector in self.scope.dropped for end in ends if end)
+
+
+_LOOK_AT = {
+    "unnameable": "the peer came without labels or address, so no rule can name it",
+    "inexpressible": "no rule can name this protocol, port or type",
+}

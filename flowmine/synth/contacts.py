@@ -1,0 +1,152 @@
+"""Whom each subject talks to, by side: the links of a capture gathered under the workload that a rule would be for."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from ipaddress import ip_address
+
+import pyarrow as pa
+
+from flowmine.policy.model import Direction
+from flowmine.ports import ICMP, TRANSPORTS, PortSet
+from flowmine.synth.outside import OutsideEnd
+from flowmine.synth.subjects import Workloads
+from flowmine.synth.traffic import Link, Spot
+from flowmine.synth.universe import Universe
+
+__all__ = ["Contacts", "Peer", "address_names", "gather", "is_expressible", "listeners"]
+
+Port = tuple[str, int]
+
+
+@dataclass(slots=True)
+class Peer:
+    """One peer of a subject on one side: the edges (rows of EDGES) behind each port, and when they were seen."""
+
+    rows: dict[Port, list[int]] = field(default_factory=lambda: defaultdict(list))
+    events: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+
+    @property
+    def ports(self) -> PortSet:
+        """All ports of the peer."""
+        return PortSet.of(self.rows)
+
+    def add(self, link: Link) -> None:
+        """Count a link of this peer."""
+        self.rows[link.protocol, link.port or 0].append(link.row)
+        self.events += link.events
+        self.first = min(filter(None, (self.first, link.first)), default=None)
+        self.last = max(filter(None, (self.last, link.last)), default=None)
+
+    def part(self, chosen: frozenset[int], *, wanted: bool) -> "Peer | None":
+        """Return the peer with only the rows that are among the chosen ones (or only the others); None where none are."""
+        kept: dict[Port, list[int]] = defaultdict(list)
+        for port, rows in self.rows.items():
+            some = [row for row in rows if (row in chosen) is wanted]
+            if some:
+                kept[port] = some
+        return Peer(kept, self.events, self.first, self.last) if kept else None
+
+    def all_rows(self) -> list[int]:
+        """Return the rows of all ports."""
+        return [row for rows in self.rows.values() for row in rows]
+
+
+@dataclass(slots=True)
+class Contacts:
+    """One side of one subject: its peers by workload, by entity and by outside address."""
+
+    workloads: dict[int, Peer] = field(default_factory=lambda: defaultdict(Peer))
+    entities: dict[str, Peer] = field(default_factory=lambda: defaultdict(Peer))
+    outside: dict[str, Peer] = field(default_factory=lambda: defaultdict(Peer))
+
+    def add(self, other: Spot, link: Link) -> None:
+        """Count a link under its other end, which a policy must be able to name."""
+        if other.workload >= 0:
+            self.workloads[other.workload].add(link)
+        elif other.entity:
+            self.entities[other.entity].add(link)
+        else:
+            self.outside[_canonical(other.ip)].add(link)
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is no peer at all."""
+        return not (self.workloads or self.entities or self.outside)
+
+    def split(self, rows: frozenset[int]) -> tuple["Contacts", "Contacts"]:
+        """Return the contacts by these edges, and the rest."""
+        chosen, rest = Contacts(), Contacts()
+        for kind in ("workloads", "entities", "outside"):
+            for name, peer in getattr(self, kind).items():
+                for part, wanted in ((chosen, True), (rest, False)):
+                    if some := peer.part(rows, wanted=wanted):
+                        getattr(part, kind)[name] = some
+        return chosen, rest
+
+    def ends(self, names: Mapping[str, tuple[str, ...]]) -> list[OutsideEnd]:
+        """Return the outside addresses as `outside` wants them; ``names`` are those the subject asked for."""
+        return [
+            OutsideEnd(ip, peer.ports, names.get(ip, ()), (), peer.events, peer.first, peer.last)
+            for ip, peer in sorted(self.outside.items())
+        ]
+
+
+def gather(
+    links: Iterable[Link], closed: Mapping[int, frozenset[Direction]]
+) -> dict[tuple[int, Direction], Contacts]:
+    """Gather links under each closed side of each subject: a link may count on both sides, for both ends need a rule."""
+    found: dict[tuple[int, Direction], Contacts] = defaultdict(Contacts)
+    for link in links:
+        for own, other, direction in (
+            (link.source, link.target, Direction.EGRESS),
+            (link.target, link.source, Direction.INGRESS),
+        ):
+            if direction in closed.get(own.workload, ()):
+                found[own.workload, direction].add(other, link)
+    return found
+
+
+def listeners(links: Iterable[Link]) -> dict[int, PortSet]:
+    """Return the ports on which each workload was reached by anybody."""
+    ports: dict[int, set[Port]] = defaultdict(set)
+    for link in links:
+        if link.target.workload >= 0 and link.protocol in TRANSPORTS and link.port is not None:
+            ports[link.target.workload].add((link.protocol, link.port))
+    return {workload: PortSet.of(seen) for workload, seen in ports.items()}
+
+
+def address_names(
+    names: pa.Table, universe: Universe, workloads: Workloads
+) -> dict[int, dict[str, tuple[str, ...]]]:
+    """Return, for each workload, the names that its own pods asked for when they got an address (NAMES)."""
+    found: dict[int, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    columns = (names.column(name).to_pylist() for name in ("subject", "ip", "name"))
+    for subject, ip, name in zip(*columns, strict=True):
+        party = universe.party(subject)
+        workload = workloads.of.get(party.id, -1) if party else -1
+        if workload >= 0 and ip and name:
+            found[workload][_canonical(ip)].add(name)
+    return {
+        workload: {ip: tuple(sorted(asked)) for ip, asked in by_ip.items()}
+        for workload, by_ip in found.items()
+    }
+
+
+def is_expressible(link: Link) -> bool:
+    """Tell whether a rule can name the link's protocol and port (ICMP type 0 would open every type)."""
+    if link.protocol in ICMP:
+        return bool(link.port)
+    return link.protocol in TRANSPORTS and link.port is not None
+
+
+def _canonical(ip: str) -> str:
+    try:
+        address = ip_address(ip)
+    except ValueError:
+        return ip
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)

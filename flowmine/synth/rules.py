@@ -1,0 +1,181 @@
+"""The rules of one side of one subject: its contacts become drafts, peers with equal ports become one."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from flowmine.labels import CLUSTER_KEY, NAMESPACE_KEY
+from flowmine.policy.model import Direction, Entry, Selector
+from flowmine.ports import PortSet
+from flowmine.synth.contacts import Contacts, Peer
+from flowmine.synth.draft import Draft, Reason
+from flowmine.synth.lower import join_selectors, with_labels
+from flowmine.synth.options import Generalisation, Options
+from flowmine.synth.outside import OutsideRule, egress_rules, ingress_rules
+from flowmine.synth.ranges import Bands
+from flowmine.synth.resolving import both_transports, resolver_drafts
+from flowmine.synth.selectors import Choice
+from flowmine.synth.subjects import Workload
+
+__all__ = ["Frame", "draft", "peer_selector"]
+
+_HOST = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What every subject's rules need to know of the whole capture."""
+
+    workloads: Sequence[Workload]
+    choices: Sequence[Choice]
+    bands: Mapping[int, Bands]
+    names: Mapping[int, Mapping[str, tuple[str, ...]]]
+    options: Options
+    meshed: frozenset[tuple[str, str]] = field(default=frozenset())
+    """(cluster, namespace) that another cluster of the capture has as well."""
+    lookups: frozenset[int] = field(default=frozenset())
+    """The edges (rows) that are questions to a resolver."""
+    asked: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    """The names that each workload asked a resolver for."""
+    resolvers: Mapping[str, Contacts] = field(default_factory=dict)
+    """By cluster, the resolver that most workloads ask."""
+
+
+def peer_selector(frame: Frame, subject: int, peer: int) -> Selector:
+    """Return how a policy of the subject's names a peer.
+
+    Cilium adds the policy's own namespace and, from 1.19 on, the local cluster to a selector that names none. A peer of
+    another namespace or cluster is named with it, and a local one too where another cluster has the same namespace,
+    for older versions do not add the cluster.
+    """
+    own, other = frame.workloads[subject], frame.workloads[peer]
+    extra = []
+    if (other.cluster, other.namespace) != (own.cluster, own.namespace):
+        extra.append((NAMESPACE_KEY, other.namespace))
+    if other.cluster != own.cluster or (other.cluster, other.namespace) in frame.meshed:
+        extra.append((CLUSTER_KEY, other.cluster))
+    return with_labels(frame.choices[peer].selector, extra)
+
+
+def draft(frame: Frame, subject: int, direction: Direction, contacts: Contacts) -> tuple[Draft, ...]:
+    """Return the drafts for one closed side of one subject, in the order in which they are written."""
+    if direction is Direction.EGRESS:
+        lookups, contacts = contacts.split(frame.lookups)
+        outside = [*_outside_egress(frame, subject, lookups, contacts)]
+        drafts = [*outside, *_lookups(frame, subject, lookups, outside)]
+    else:
+        drafts = [*_from_rules(ingress_rules(contacts.ends({}), frame.options), direction, contacts)]
+    drafts += _pods(frame, subject, direction, contacts.workloads)
+    drafts += _entities(frame, subject, direction, contacts.entities)
+    return tuple(sorted(drafts, key=lambda each: (each.place, each.ports, str(each.peers))))
+
+
+def _lookups(frame: Frame, subject: int, lookups: Contacts, outside: Iterable[Draft]) -> list[Draft]:
+    own = frame.workloads[subject]
+    fqdns = tuple(sorted({name for each in outside for name in each.peers.fqdns or ()}, key=str))
+    if fqdns and lookups.is_empty:
+        lookups = frame.resolvers.get(own.cluster, lookups)
+    return resolver_drafts(
+        lookups,
+        fqdns,
+        frame.asked.get(subject, frozenset()),
+        own.namespace,
+        frame.options,
+        lambda other: (_title(frame, subject, other), peer_selector(frame, subject, other)),
+    )
+
+
+def _pods(frame: Frame, subject: int, direction: Direction, peers: Mapping[int, Peer]) -> Iterator[Draft]:
+    groups: dict[PortSet, list[int]] = defaultdict(list)
+    notes: dict[PortSet, set[Generalisation]] = defaultdict(set)
+    for other, peer in sorted(peers.items()):
+        listener = frame.bands.get(other if direction is Direction.EGRESS else subject)
+        ports, widened = listener.widen(peer.ports) if listener else (peer.ports, ())
+        if direction is Direction.INGRESS:
+            ports |= both_transports(peer, frame.lookups)
+        groups[ports].append(other)
+        notes[ports].update(widened)
+    for ports, members in groups.items():
+        selectors = join_selectors(peer_selector(frame, subject, other) for other in members)
+        own = frame.workloads[subject]
+        foreign = any(frame.workloads[each].namespace != own.namespace for each in members)
+        names = sorted(_title(frame, subject, other) for other in members)
+        reason = Reason(
+            about=", ".join(names),
+            rows=_rows(peers[other] for other in members),
+            notes=tuple(sorted(notes[ports])),
+            remarks=tuple(remark for other in members for remark in _remarks(frame, other)),
+        )
+        yield Draft((int(foreign), names[0]), Entry(endpoints=selectors), ports, reason)
+
+
+def _title(frame: Frame, subject: int, other: int) -> str:
+    own, peer = frame.workloads[subject], frame.workloads[other]
+    name = peer.name if (peer.cluster, peer.namespace) == (own.cluster, own.namespace) else peer.title
+    return name if peer.cluster == own.cluster else f"{name} of cluster {peer.cluster}"
+
+
+def _remarks(frame: Frame, other: int) -> Iterator[str]:
+    choice = frame.choices[other]
+    if choice.over:
+        yield f"no stable label tells {frame.workloads[other].name} from {', '.join(choice.over)}: both are selected"
+
+
+def _entities(frame: Frame, subject: int, direction: Direction, peers: Mapping[str, Peer]) -> Iterator[Draft]:
+    """Draft rules for reserved ends; a pod's own node may always reach it, so probes need none."""
+    groups: dict[PortSet, list[str]] = defaultdict(list)
+    listener = frame.bands.get(subject)
+    for name, peer in sorted(peers.items()):
+        if not (direction is Direction.INGRESS and name == _HOST):
+            ports = peer.ports
+            if direction is Direction.INGRESS:
+                ports = (listener.widen(ports)[0] if listener else ports) | both_transports(
+                    peer, frame.lookups
+                )
+            groups[ports].append(name)
+    for ports, names in groups.items():
+        reason = Reason(about=", ".join(names), rows=_rows(peers[name] for name in names))
+        yield Draft((2, names[0]), Entry(entities=tuple(names)), ports, reason)
+
+
+def _outside_egress(frame: Frame, subject: int, lookups: Contacts, contacts: Contacts) -> Iterator[Draft]:
+    names = frame.names.get(subject, {})
+    if lookups.is_empty and frame.workloads[subject].cluster not in frame.resolvers:
+        # Nobody's lookups were seen: a rule by name would learn no address.
+        names = {}
+    rules = egress_rules(contacts.ends(names), frame.options)
+    return _from_rules(rules, Direction.EGRESS, contacts)
+
+
+def _from_rules(rules: Iterable[OutsideRule], direction: Direction, contacts: Contacts) -> Iterator[Draft]:
+    for place, rule in enumerate(rules):
+        peers = Entry(fqdns=rule.fqdns or None, cidr=rule.cidrs or None, entities=rule.entities or None)
+        rows = sorted(
+            row
+            for ip in rule.members
+            for port, some in contacts.outside[ip].rows.items()
+            if port in rule.ports
+            for row in some
+        )
+        remarks = _outside_remarks(rule, direction)
+        reason = Reason(_outside_title(rule), tuple(rows), notes=rule.notes, remarks=remarks)
+        yield Draft((3, f"{place:06d}"), peers, rule.ports, reason)
+
+
+def _outside_title(rule: OutsideRule) -> str:
+    if rule.names:
+        return ", ".join(rule.names)
+    if rule.fqdns:
+        return ", ".join(each.match_name or each.match_pattern or "" for each in rule.fqdns)
+    count = len(rule.members)
+    return f"{count} outside address{'es' * (count != 1)}"
+
+
+def _outside_remarks(rule: OutsideRule, direction: Direction) -> tuple[str, ...]:
+    if rule.unnamed and direction is Direction.EGRESS:
+        return ("by address, for no DNS answer with a name was seen (flowmine visibility shows names)",)
+    return ()
+
+
+def _rows(peers: Iterable[Peer]) -> tuple[int, ...]:
+    return tuple(sorted(row for peer in peers for row in peer.all_rows()))

@@ -1,0 +1,100 @@
+"""From EDGES to policies: the stages of the synthesis in their order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flowmine.edges import Edges
+from flowmine.policy.model import Direction
+from flowmine.synth.admission import Doorkeeper, LeftOut, is_judged
+from flowmine.synth.assemble import Plan, Proposal, assemble
+from flowmine.synth.contacts import Contacts, gather
+from flowmine.synth.framing import frame_of, look
+from flowmine.synth.noise import Noise, find_noise
+from flowmine.synth.options import Options
+from flowmine.synth.rules import Frame, draft
+from flowmine.synth.scope import Scope, is_system
+from flowmine.synth.selectors import Choice
+from flowmine.synth.standing import Standing, standings
+from flowmine.synth.traffic import links
+
+__all__ = ["Synthesis", "synthesise"]
+
+
+@dataclass(frozen=True, slots=True)
+class Synthesis:
+    """The policies, and all that a person must know to trust them.
+
+    ``standings`` tell of every workload; ``admitted`` are the rows of EDGES that the policies must allow.
+    """
+
+    proposals: tuple[Proposal, ...]
+    standings: tuple[Standing, ...]
+    noise: tuple[Noise, ...]
+    left_out: LeftOut
+    admitted: frozenset[int]
+
+
+def synthesise(edges: Edges, options: Options, scope: Scope) -> Synthesis:
+    """Return the policies that admit what was delivered to and by the workloads in scope, and as little else as can be."""
+    scene = look(edges)
+    every = list(links(edges.edges, scene.universe, scene.workloads))
+    noise = find_noise(every, options, scene.title)
+    stands = standings(edges.seen, scene.workloads, scope)
+    closed = {place: each.closed for place, each in enumerate(stands) if each.closed}
+    doorkeeper = Doorkeeper(scene.universe, scope, {row for each in noise for row in each.rows})
+    admitted, left_out = doorkeeper.sort(every, closed, scene.title)
+    frame = frame_of(edges, scene, options, admitted)
+    contacts = gather(admitted, closed)
+    plans = [
+        _plan(
+            frame, place, stands[place], {side: contacts.get((place, side), Contacts()) for side in Direction}
+        )
+        for place in closed
+    ]
+    rows = frozenset(link.row for link in admitted if is_judged(link, closed))
+    return Synthesis(assemble(plans, scope.per, options.cilium), stands, noise, left_out, rows)
+
+
+def _plan(frame: Frame, place: int, standing: Standing, contacts: Mapping[Direction, Contacts]) -> Plan:
+    sides = {
+        direction: draft(frame, place, direction, contacts[direction])
+        for direction in (Direction.INGRESS, Direction.EGRESS)
+        if direction in standing.closed
+    }
+    choice = frame.choices[place]
+    return Plan(
+        standing.workload, choice.selector, sides, _notes(standing, choice), _quiet(contacts, standing)
+    )
+
+
+def _notes(standing: Standing, choice: Choice) -> tuple[str, ...]:
+    workload = standing.workload
+    notes = []
+    if is_system(workload.namespace):
+        notes.append(
+            f"WARNING: {workload.namespace} keeps the cluster alive; a gap in what was seen here can stop it"
+        )
+    if choice.over:
+        notes.append(f"no stable label tells it from {', '.join(choice.over)}: the selector takes both")
+    if choice.fragile:
+        notes.append(
+            "its label values were seen to vary: the selector names those seen, another would escape it"
+        )
+    if workload.aliases:
+        notes.append(f"no stable label tells apart {', '.join(workload.aliases)}: one policy for all")
+    for direction in Direction:
+        if direction not in standing.seen:
+            notes.append(f"{direction} stays open: {standing.reason}")
+    return tuple(notes)
+
+
+def _quiet(contacts: Mapping[Direction, Contacts], standing: Standing) -> dict[Direction, str]:
+    texts = {
+        Direction.INGRESS: "nobody was seen to call it: closed to all but its own node",
+        Direction.EGRESS: "it was not seen to call anybody: closed",
+    }
+    if not contacts[Direction.INGRESS].is_empty:
+        texts[Direction.INGRESS] = (
+            "only its own node was seen to call it, which is always allowed: closed to all else"
+        )
+    return {direction: texts[direction] for direction in standing.closed}
