@@ -185,7 +185,9 @@ def _no_cidr(value: str) -> Verdict:
 
 def _cidr_slip(value: str) -> tuple[str, str]:
     """Return the reason why a text is no CIDR, and what was likely meant."""
-    address, slash, length = value.strip().partition("/")
+    if value != value.strip():
+        return ": there is a space around it", f"write {value.strip()}"
+    address, slash, length = value.partition("/")
     octets = address.split(".")
     if not slash and (bits := _address_bits(address)):
         return ": it has no prefix length", f"write {address}/{bits}"
@@ -201,10 +203,18 @@ def _cidr_slip(value: str) -> tuple[str, str]:
             ": it has a number with a leading zero, which Cilium's agent refuses",
             "write the numbers without leading zeros",
         )
-    if _address_bits(address) and slash:
-        bits = _address_bits(address)
-        return f": {length!r} is no prefix length", f"write a number from 0 to {bits} after '/'"
+    if slash and (bits := _address_bits(address)):
+        return f": {length!r} is no prefix length", _length_meant(address, length, bits)
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9}){3}", address):
+        return ": one of its numbers is more than 255", "write numbers from 0 to 255"
     return "", "write an address and a prefix length, such as 10.0.0.0/8 or 2001:db8::/32"
+
+
+def _length_meant(address: str, length: str, bits: int) -> str:
+    try:
+        return f"write {address}/{ipaddress.ip_network(f'{address}/{length}', strict=False).prefixlen}"
+    except ValueError:
+        return f"write a number from 0 to {bits} after '/'"
 
 
 def _address_bits(text: str) -> int:

@@ -23,6 +23,19 @@ ENTITIES = (
     "none",
     "kube-apiserver",
 )
+_ENTITIES_MEANT = {
+    "internet": "write world",
+    "external": "write world",
+    "any": "write all",
+    "nodes": "write host and remote-node",
+    "node": "write host and remote-node",
+    "remote": "write remote-node",
+    "localhost": "write host",
+    "apiserver": "write kube-apiserver",
+    "api-server": "write kube-apiserver",
+    "world-ipv4": "write fromCIDR or toCIDR with 0.0.0.0/0, or world",
+    "world-ipv6": "write fromCIDR or toCIDR with ::/0, or world",
+}
 
 
 REQUIREMENT = Record(
@@ -138,11 +151,22 @@ L7_RULES = Record(
     model.L7Rules,
     one_of=("http", "kafka", "dns", "l7proto"),
 )
+PROTOCOLS = ("TCP", "UDP", "SCTP", "VRRP", "IGMP", "ANY")
+_PROTOCOLS_MEANT = {
+    "icmp": "write icmps instead of toPorts",
+    "icmpv6": "write icmps instead of toPorts, with family: IPv6",
+    "tcp/udp": "write ANY, or an item for each",
+    "http": "write TCP, and rules: {http: […]} beside ports",
+    "https": "write TCP",
+    "grpc": "write TCP",
+    "dns": "write ANY, and rules: {dns: […]} beside ports",
+}
+_PORT_IS_TEXT = "the port {} is a number, and a CiliumNetworkPolicy takes ports as texts"
 PORT = Record(
     (
-        Field("port", Text(check=limits.port), "port"),
+        Field("port", Text(check=limits.port, not_text=_PORT_IS_TEXT), "port"),
         Field("endPort", Whole(0, 65535), "end_port"),
-        Field("protocol", Text(("TCP", "UDP", "SCTP", "VRRP", "IGMP", "ANY")), "protocol"),
+        Field("protocol", Text(PROTOCOLS, meant=_PROTOCOLS_MEANT), "protocol"),
     ),
     model.PortProtocol,
     hints={"rules": "put rules beside ports, one level up"},
@@ -182,7 +206,7 @@ ICMPS = Many(
                     Record(
                         (
                             Field("family", Text(("IPv4", "IPv6")), "family"),
-                            Field("type", WholeOrText(limits.icmp_type), "type", required=True),
+                            Field("type", WholeOrText(limits.icmp_type), "type", required=True, vital=True),
                         ),
                         model.IcmpField,
                     ),
@@ -263,7 +287,10 @@ def _entry(prefix: str, other: str, *, denies: bool) -> Record:
         return Field(prefix + suffix, Many(shape, most=most), attribute, keep_empty=True)
 
     egress = prefix == "to"
-    fields = [peers("Endpoints", SELECTOR, "endpoints"), peers("Entities", Text(ENTITIES), "entities")]
+    fields = [
+        peers("Endpoints", SELECTOR, "endpoints"),
+        peers("Entities", Text(ENTITIES, meant=_ENTITIES_MEANT), "entities"),
+    ]
     fields += [peers("CIDR", CIDR, "cidr"), peers("CIDRSet", CIDR_RULE, "cidr_set")]
     if egress and not denies:
         fields.append(peers("FQDNs", FQDN, "fqdns"))

@@ -55,11 +55,16 @@ class Flaw:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Text:
-    """A text, perhaps one of `choices`, perhaps at most `longest` characters, perhaps checked further."""
+    """A text, perhaps one of `choices`, perhaps at most `longest` characters, perhaps checked further.
+
+    `meant` says of values that people take for a choice what to write; `not_text` what to say of a number.
+    """
 
     choices: tuple[str, ...] = ()
     longest: int | None = None
     check: Check | None = None
+    meant: Mapping[str, str] | None = None
+    not_text: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -213,23 +218,31 @@ def _failing(check: Check | None, value: Any, path: str) -> Iterator[Flaw]:
 
 def _inspect_text(shape: Text, value: Any, path: str) -> Iterator[Flaw]:
     if not isinstance(value, str):
-        scalar = isinstance(value, int | float)
-        shown = str(value).lower() if isinstance(value, bool) else str(value)
-        yield _mistyped(path, value, "a text", f'write "{shown}", in quotes' if scalar else "write one text")
+        yield _not_text(shape, value, path)
     elif shape.choices and value not in shape.choices:
-        known = ", ".join(shape.choices)
-        close = nearest(value, shape.choices)
-        yield Flaw(
-            path,
-            FlawKind.LIMIT,
-            f"{value!r} is none of: {known}",
-            f"write {close}" if close else f"write one of: {known}",
-        )
+        yield _not_chosen(shape, value, path)
     elif shape.longest is not None and len(value) > shape.longest:
         message = f"has {len(value)} characters, more than {shape.longest}"
         yield Flaw(path, FlawKind.LIMIT, message, f"write at most {shape.longest} characters")
     else:
         yield from _failing(shape.check, value, path)
+
+
+def _not_text(shape: Text, value: Any, path: str) -> Flaw:
+    if not isinstance(value, int | float):
+        return _mistyped(path, value, "a text", "write one text")
+    shown = str(value).lower() if isinstance(value, bool) else str(value)
+    message = f"must be a text, not {_called(value)}"
+    if shape.not_text and not isinstance(value, bool):
+        message = shape.not_text.format(shown)
+    return Flaw(path, FlawKind.TYPE, message, f'write "{shown}", in quotes')
+
+
+def _not_chosen(shape: Text, value: str, path: str) -> Flaw:
+    known = ", ".join(shape.choices)
+    close = nearest(value, shape.choices)
+    fix = (shape.meant or {}).get(value.strip().lower()) or f"write {close or f'one of: {known}'}"
+    return Flaw(path, FlawKind.LIMIT, f"{value!r} is none of: {known}", fix)
 
 
 def _inspect_whole(shape: Whole, value: Any, path: str) -> Iterator[Flaw]:
@@ -243,7 +256,7 @@ def _inspect_whole(shape: Whole, value: Any, path: str) -> Iterator[Flaw]:
             f"write {value.strip()}, without quotes" if quoted else f"write {bounds}",
         )
     elif not shape.least <= value <= shape.most:
-        yield Flaw(path, FlawKind.LIMIT, f"{value} is not {bounds}", f"write {bounds}")
+        yield Flaw(path, FlawKind.LIMIT, f"{value} is out of range", f"write {bounds}")
 
 
 def _inspect_many(shape: Many, value: Any, path: str) -> Iterator[Flaw]:
@@ -253,13 +266,20 @@ def _inspect_many(shape: Many, value: Any, path: str) -> Iterator[Flaw]:
     if len(value) < shape.least:
         yield Flaw(path, FlawKind.LIMIT, "is an empty list", "leave the field out, or write an item")
     if shape.most is not None and len(value) > shape.most:
-        fix = f"split it over several, each of at most {shape.most}" if shape.most else "leave the field out"
-        yield Flaw(path, FlawKind.LIMIT, f"has {len(value)} items, more than {shape.most}", fix)
+        yield _too_many(shape.most, len(value), path)
     for index, item in enumerate(value):
         at = f"{path}[{index}]"
         if shape.unique and item in value[:index]:
             yield Flaw(at, FlawKind.LIMIT, f"{item!r} is there twice", "leave it out")
         yield from inspect(shape.item, item, at)
+
+
+def _too_many(most: int, count: int, path: str) -> Flaw:
+    if not most:
+        return Flaw(path, FlawKind.LIMIT, "must be empty: Cilium no longer has it", "leave the field out")
+    around = path.rpartition(".")[0]
+    more = f", and the rest in another item of {around.rpartition('[')[0]}" if around.endswith("]") else ""
+    return Flaw(path, FlawKind.LIMIT, f"has {count} items, more than {most}", f"write at most {most}{more}")
 
 
 def _inspect_table(shape: Table, value: Any, path: str) -> Iterator[Flaw]:
@@ -323,5 +343,5 @@ def _unknown(shape: Record, name: Any, path: str) -> Flaw:
 def nearest(name: str, known: "tuple[str, ...] | list[str]") -> str | None:
     """Return the known name that somebody who wrote `name` most likely meant, or None."""
     lowered = {each.lower(): each for each in known}
-    found = get_close_matches(name.strip().lower(), lowered, n=1, cutoff=0.6)
+    found = get_close_matches(name.strip().lower(), lowered, n=1, cutoff=0.7)
     return lowered[found[0]] if found else None
