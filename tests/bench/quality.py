@@ -1,0 +1,126 @@
+"""Measure recommendations: coverage, fresh coverage, excess and strangers, against known truth.
+
+    python -m tests.bench.quality                                   the corpora beside the checkout, sample_flows
+    python -m tests.bench.quality CAPTURE TRUTH.json FRESH.json …   other captures, three arguments each
+    python -m tests.bench.quality --policies DIR CAPTURE TRUTH FRESH   policies that something else wrote
+
+Options: `--exact` turns every generalisation off, `--l7` asks for HTTP rules, `--list N` bounds what is listed.
+Exits 1 where a goal is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.bench.judge import Score, engine, judge
+from tests.bench.truths import Truth
+
+CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A capture with what is true of it on its own day and on a later one."""
+
+    name: str
+    capture: Path
+    truth: Mapping[str, Any]
+    fresh: Mapping[str, Any] | None
+
+
+def corpora(folder: Path = CORPORA) -> Iterator[Case]:
+    """Yield the captures beside the checkout that have a truth of their own."""
+    for name in ("threetier", "hipster"):
+        yield _read(
+            name,
+            folder / f"{name}.jsonl.gz",
+            folder / f"{name}.truth.json",
+            folder / f"{name}.fresh-truth.json",
+        )
+
+
+def _read(name: str, capture: Path, truth: Path, fresh: Path) -> Case:
+    return Case(name, capture, json.loads(truth.read_text()), json.loads(fresh.read_text()))
+
+
+def recommended(capture: Path, *, exact: bool = False, l7: tuple[str, ...] = ()) -> list[Mapping[str, Any]]:
+    """Return what flowmine recommends for a capture, as dicts."""
+    from dataclasses import replace
+
+    from flowmine.advise.recommend import recommend
+
+    from flowmine.edges import aggregate
+    from flowmine.ingest import open_flows
+    from flowmine.policy.codec import to_dict
+    from flowmine.synth.options import Options
+
+    options = replace(Options().exact() if exact else Options(), l7=l7)
+    found = recommend(aggregate(open_flows([str(capture)]), requests=True), options)
+    return [to_dict(policy) for policy in found.policies]
+
+
+def read_policies(folder: Path) -> list[Mapping[str, Any]]:
+    """Return every object in the YAML files of a folder and below."""
+    import yaml
+
+    found: list[Mapping[str, Any]] = []
+    for path in sorted(folder.rglob("*.y*ml")):
+        found += (each for each in yaml.safe_load_all(path.read_text()) if each)
+    return found
+
+
+def score(
+    policies: Sequence[Mapping[str, Any]], truth: Mapping[str, Any], fresh: Mapping[str, Any] | None
+) -> Score:
+    """Return how policies do against the truth of their day and of a later one."""
+    today = Truth(truth)
+    return judge(engine(policies, today.dual), today, Truth(fresh) if fresh else None)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the figures of each case; return 1 where a goal is missed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.quality")
+    parser.add_argument("paths", nargs="*", type=Path, metavar="CAPTURE TRUTH FRESH")
+    parser.add_argument("--policies", type=Path, help="judge these instead of a recommendation")
+    parser.add_argument("--exact", action="store_true")
+    parser.add_argument("--l7", action="store_true")
+    parser.add_argument("--list", type=int, default=10)
+    options = parser.parse_args(arguments)
+    if len(options.paths) % 3:
+        parser.error("captures, truths and fresh truths come in threes")
+    groups = [options.paths[place : place + 3] for place in range(0, len(options.paths), 3)]
+    cases = [_read(capture.name.split(".")[0], capture, truth, fresh) for capture, truth, fresh in groups]
+    missed = False
+    for case in cases or corpora():
+        began = time.perf_counter()
+        l7 = ("http",) if options.l7 else ()
+        policies = (
+            read_policies(options.policies)
+            if options.policies
+            else recommended(case.capture, exact=options.exact, l7=l7)
+        )
+        found = score(policies, case.truth, case.fresh)
+        missed |= not found.perfect
+        _print(case.name, len(policies), found, time.perf_counter() - began, options.list)
+    return int(missed)
+
+
+def _print(name: str, policies: int, found: Score, seconds: float, listed: int) -> None:
+    figures = "  ".join(f"{m.name} {m.percent:.2f} % ({m.counted}/{m.total})" for m in found.measures())
+    print(f"{name}: {policies} policies  {figures}  {seconds:.1f} s")
+    for measure in found.measures():
+        for line in measure.listed[:listed]:
+            print(f"  {measure.name}: {line}")
+        if len(measure.listed) > listed:
+            print(f"  {measure.name}: and {len(measure.listed) - listed} more")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
