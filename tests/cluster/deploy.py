@@ -56,7 +56,7 @@ class Deployed:
         self.cluster = cluster
         self.day = day
         self.rng = random.Random(f"{cluster.name}/{cluster.seed}/{day}/pods")
-        self.prefixes = sorted(policy_prefixes(cluster.policies), key=lambda net: -net.prefixlen)
+        self.prefixes = sorted(policy_prefixes(cluster.policies), key=lambda net: (-net.prefixlen, str(net)))
         self._placed = 0
         self.pods: dict[str, list[End]] = {w.key: self._pods(w) for w in cluster.workloads}
         self._number()

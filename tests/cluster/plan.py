@@ -201,7 +201,7 @@ class Planner:
                 ("ICMPv6", 128) if v6 and link.icmp == 8 else ("ICMPv6" if v6 else "ICMP", link.icmp)
             )
         made = Connection(
-            start=int(self.rng.uniform(low, high) * self.span) + 20_000_000,
+            start=int(self.rng.uniform(low, high) * self.span) + 100_000_000,
             src=src,
             dst=dst,
             family=family,
@@ -252,7 +252,7 @@ class Planner:
             port = self.rng.choice(
                 [p for p in range(scan.ports[0], scan.ports[1] + 1) if p not in offered][:9999]
             )
-            start = bursts[k % len(bursts)] + k * 40_000_000 + 20_000_000
+            start = bursts[k % len(bursts)] + k * 40_000_000 + 100_000_000
             yield Connection(
                 start, src, dst, families[0], scan.proto, port, self.client_port(), listening=False
             )
@@ -291,7 +291,7 @@ class Planner:
     def _lookup(self, asker: Connection, resolver: End) -> Connection:
         families = self._families(asker.src, resolver) or [asker.family]
         made = Connection(
-            start=asker.start - self.rng.randrange(3_000_000, 9_000_000),
+            start=asker.start - self.rng.randrange(20_000_000, 70_000_000),
             src=asker.src,
             dst=resolver,
             family=families[0],

@@ -261,7 +261,7 @@ class _Course:
                 node, self.forward(flags), self.trace("TO_PROXY", reason, "EGRESS", False, c.src)
             )
         if self.target != node:
-            for point in self.way_out(c.dst):
+            for point in self.way_out(c.dst, c.src):
                 yield from self.at(
                     node, self.forward(flags), self.trace(point, reason, "EGRESS", False, c.src)
                 )
@@ -279,8 +279,10 @@ class _Course:
             seen.extra["destination_service"] = of
         yield from self.at(self.source, packet, seen)
 
-    def way_out(self, towards: End) -> tuple[str, ...]:
+    def way_out(self, towards: End, sender: End) -> tuple[str, ...]:
         """Return the observation points at which a packet leaves a node for another machine."""
+        if sender.key == "entity:host":
+            return ("TO_NETWORK",)
         if towards.kind == "pod" or towards.key in ("entity:health", "entity:ingress"):
             return ("TO_OVERLAY",) if self.wire.cluster.routing == "tunnel" else ("TO_NETWORK",)
         if self.wire.cluster.routing == "native" or self.rng.random() < 0.5:
@@ -309,7 +311,7 @@ class _Course:
         """Yield what both nodes record of a packet on its way back."""
         c = self.c
         if self.target and self.target != self.source:
-            for point in self.way_out(c.src):
+            for point in self.way_out(c.src, c.dst):
                 yield from self.at(
                     self.target, self.back(flags), self.trace(point, "REPLY", "INGRESS", True, c.dst)
                 )
@@ -360,7 +362,7 @@ class _Course:
         proto, kind, code = ("ICMPv6", 1, 4) if c.family == "IPv6" else ("ICMP", 3, 3)
         packet = Packet(self.dst, c.src, c.family, proto, 0, kind, code=code)
         if self.target and self.target != self.source:
-            for point in self.way_out(c.src):
+            for point in self.way_out(c.src, c.dst):
                 yield from self.at(self.target, packet, self.trace(point, "RELATED", "INGRESS", False, c.dst))
         if self.source and c.src.kind == "pod":
             yield from self.at(
