@@ -17,7 +17,7 @@ __all__ = ["expressions"]
 def expressions(values: tuple[str, ...]) -> Callable[[dict[str, Any] | None], bool]:
     """Return a predicate that is true where one of the expressions is.
 
-    Raise UsageError where an expression does not parse, names what a flow has not, or gives no boolean, and where
+    One that fails makes the filter false, as in Hubble. Raise UsageError where an expression does not parse, names what a flow has not, or gives no boolean, and where
     the optional package is missing.
     """
     environment = _celpy().Environment(runner_class=_runner())
@@ -29,7 +29,10 @@ def expressions(values: tuple[str, ...]) -> Callable[[dict[str, Any] | None], bo
 
     def matches(flow: dict[str, Any] | None) -> bool:
         context = {**constants, "_flow": convert("Flow", flow or {})}
-        return any(_holds(program, context) for program in programs)
+        try:
+            return any(program.evaluate(context) for program in programs)
+        except _celpy().CELEvalError:
+            return False
 
     return matches
 
@@ -59,13 +62,6 @@ def _check(program: Any, text: str, context: dict[str, Any]) -> None:
         return
     if not isinstance(result, _celpy().celtypes.BoolType):
         raise UsageError(f"{text!r} gives {type(result).__name__}, where a filter needs true or false")
-
-
-def _holds(program: Any, context: dict[str, Any]) -> bool:
-    try:
-        return bool(program.evaluate(context))
-    except _celpy().CELEvalError:
-        return False
 
 
 def _first_line(error: Exception) -> str:
@@ -133,7 +129,7 @@ def _converter() -> Callable[[str, dict[str, Any]], Any]:
                 return dict.__getitem__(self, key)
             fields = fields_of(self.name)
             if key not in fields:
-                raise KeyError(f"no field {key!r} in flow.{self.name}")
+                return _celpy().CELEvalError(f"no field {key!r} in flow.{self.name}", KeyError, (key,))
             return unset(*fields[key])
 
     def unset(kind: str, repeated: bool) -> Any:
