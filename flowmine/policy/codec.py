@@ -21,6 +21,7 @@ from flowmine.policy.kinds import (
 )
 from flowmine.policy.manifest import RULE
 from flowmine.policy.model import CidrGroup, Kind, Policy
+from flowmine.policy.problems import shown
 from flowmine.policy.shape import (
     FlawKind,
     Many,
@@ -125,13 +126,13 @@ def _kind_of(obj: Any) -> str:
     if kind not in decodable:
         close = nearest(kind, decodable) if isinstance(kind, str) else None
         raise PolicyError(
-            f"kind {kind!r} is no policy (known: {', '.join(decodable)})"
+            f"kind {shown(kind)} is no policy (known: {', '.join(decodable)})"
             + (f"; did you mean {close}?" if close else "")
         )
     if version not in KINDS[kind].versions:
         wanted = KINDS[kind].versions[0]
         raise PolicyError(
-            f"{_name(obj, kind)}: apiVersion {version!r} has no {kind}; write apiVersion: {wanted}"
+            f"{_name(obj, kind)}: apiVersion {shown(version)} has no {kind}; write apiVersion: {wanted}"
         )
     return str(kind)
 

@@ -10,6 +10,7 @@ import unicodedata
 from typing import Any
 
 from flowmine.policy.portrule import is_port_name, parse_port
+from flowmine.policy.problems import shown
 
 __all__ = [
     "ICMP_NAMES_V4",
@@ -55,7 +56,7 @@ def label_value(value: str) -> Verdict:
         )
     if value and not _QUALIFIED.fullmatch(value):
         return (
-            f"{value!r} is no label value",
+            f"{shown(value)} is no label value",
             "use letters, digits, '-', '_' and '.', beginning and ending with a letter or digit",
         )
     return None
@@ -66,12 +67,12 @@ def qualified_name(value: str) -> Verdict:
     prefix, slash, name = value.rpartition("/")
     fix = "write a key such as app or app.kubernetes.io/name"
     if slash and (len(prefix) > 253 or not _SUBDOMAIN.fullmatch(prefix)):
-        return f"{value!r} is no label key: what is before '/' must be a lower-case DNS name", fix
+        return f"{shown(value)} is no label key: what is before '/' must be a lower-case DNS name", fix
     if len(name) > 63:
-        return f"{value!r} is no label key: its name has {len(name)} characters, more than 63", fix
+        return f"{shown(value)} is no label key: its name has {len(name)} characters, more than 63", fix
     if not _QUALIFIED.fullmatch(name):
         return (
-            f"{value!r} is no label key: a name has letters, digits, '-', '_' and '.', "
+            f"{shown(value)} is no label key: a name has letters, digits, '-', '_' and '.', "
             "and begins and ends with a letter or digit",
             fix,
         )
@@ -84,7 +85,7 @@ def object_name(value: str) -> Verdict:
         return f"has {len(value)} characters, more than 253", "write a shorter name"
     if not _SUBDOMAIN.fullmatch(value):
         return (
-            f"{value!r} is no object name",
+            f"{shown(value)} is no object name",
             "use lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit",
         )
     return None
@@ -94,7 +95,7 @@ def namespace_name(value: str) -> Verdict:
     """Check a namespace's name: a DNS label of at most 63 characters."""
     if len(value) > 63 or not _DNS_LABEL.fullmatch(value):
         return (
-            f"{value!r} is no namespace",
+            f"{shown(value)} is no namespace",
             "use at most 63 lower-case letters, digits and '-', beginning and ending with a letter or digit",
         )
     return None
@@ -106,10 +107,13 @@ def dns_name(value: str) -> Verdict:
         return None
     if "*" in value:
         return (
-            f"{value!r} has a wildcard, and matchName takes one exact name",
-            f"write matchPattern: {value!r} instead",
+            f"{shown(value)} has a wildcard, and matchName takes one exact name",
+            f"write matchPattern: {shown(value)} instead",
         )
-    return f"{value!r} is no DNS name", "write a name such as api.example.com, without scheme, path or port"
+    return (
+        f"{shown(value)} is no DNS name",
+        "write a name such as api.example.com, without scheme, path or port",
+    )
 
 
 def dns_pattern(value: str) -> Verdict:
@@ -117,7 +121,7 @@ def dns_pattern(value: str) -> Verdict:
     if _DNS_NAME.fullmatch(value.replace("*", "x")):
         return None
     return (
-        f"{value!r} is no pattern of DNS names",
+        f"{shown(value)} is no pattern of DNS names",
         "write a name such as *.example.com; '*' is the only wildcard, and it is no regular expression",
     )
 
@@ -127,14 +131,14 @@ def server_name(value: str) -> Verdict:
     rest = value.removeprefix("**.") if value.startswith("**.") else value.removeprefix("*.")
     if _DNS_NAME.fullmatch(rest):
         return None
-    return f"{value!r} is no server name", "write a name such as www.example.com, or *.example.com"
+    return f"{shown(value)} is no server name", "write a name such as www.example.com, or *.example.com"
 
 
 def printable(value: str) -> Verdict:
     """Check that a text has no control characters (RE2's `\\PC*`)."""
     if any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co") for char in value):
         return (
-            f"{value!r} has a control character",
+            f"{shown(value)} has a control character",
             "write it without line breaks, tabs and other control characters",
         )
     return None
@@ -180,7 +184,7 @@ def agent_cidr(value: str) -> Verdict:
 
 def _no_cidr(value: str) -> Verdict:
     reason, fix = _cidr_slip(value)
-    return f"{value!r} is no CIDR{reason}", fix
+    return f"{shown(value)} is no CIDR{reason}", fix
 
 
 def _cidr_slip(value: str) -> tuple[str, str]:
@@ -204,7 +208,7 @@ def _cidr_slip(value: str) -> tuple[str, str]:
             "write the numbers without leading zeros",
         )
     if slash and (bits := _address_bits(address)):
-        return f": {length!r} is no prefix length", _length_meant(address, length, bits)
+        return f": {shown(length)} is no prefix length", _length_meant(address, length, bits)
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9}){3}", address):
         return ": one of its numbers is more than 255", "write numbers from 0 to 255"
     return "", "write an address and a prefix length, such as 10.0.0.0/8 or 2001:db8::/32"
@@ -228,7 +232,7 @@ def gateway_cidr(value: str) -> Verdict:
     """Check a CIDR of an egress gateway policy, whose pattern knows no IPv4 written inside IPv6."""
     if ":" in value and "." in value:
         return (
-            f"{value!r} is no CIDR that an egress gateway takes",
+            f"{shown(value)} is no CIDR that an egress gateway takes",
             "write the address in hexadecimal groups only",
         )
     return agent_cidr(value)
@@ -238,7 +242,7 @@ def gateway_address(value: str) -> Verdict:
     """Check the address of an egress gateway: IPv4."""
     if "." in value and _address_bits(value) == 32:
         return None
-    return f"{value!r} is no IPv4 address", "write an address such as 192.0.2.10"
+    return f"{shown(value)} is no IPv4 address", "write an address such as 192.0.2.10"
 
 
 def port(value: str) -> Verdict:
@@ -258,13 +262,16 @@ def _no_port(value: str) -> Verdict:
     if re.fullmatch(r"[0-9]{1,9}", value):
         if int(value) > 65535:
             return f"port {value} is more than 65535", fix
-        return f"{value!r} is no port: the leading zero makes it an octal number", f'write "{int(value)}"'
+        return (
+            f"{shown(value)} is no port: the leading zero makes it an octal number",
+            f'write "{int(value)}"',
+        )
     if re.fullmatch(r"[0-9]{1,5} ?[-:] ?[0-9]{1,5}", value):
         low, high = re.findall(r"[0-9]+", value)
-        return f"{value!r} is no port", f'write port: "{low}" and endPort: {high}'
+        return f"{shown(value)} is no port", f'write port: "{low}" and endPort: {high}'
     if re.fullmatch(r"[0-9]{1,5}(, ?[0-9]{1,5})+", value):
-        return f"{value!r} is no port", "write one item of ports for each"
-    return f"{value!r} is no port", fix
+        return f"{shown(value)} is no port", "write one item of ports for each"
+    return f"{shown(value)} is no port", fix
 
 
 ICMP_NAMES_V4 = {
@@ -324,7 +331,7 @@ def icmp_type(value: Any) -> Verdict:
         return None
     if value in ICMP_NAMES_V4 or value in ICMP_NAMES_V6:
         return None
-    return f"{value!r} is no ICMP type", fix
+    return f"{shown(value)} is no ICMP type", fix
 
 
 def k8s_port(value: Any) -> Verdict:
@@ -332,10 +339,10 @@ def k8s_port(value: Any) -> Verdict:
     if not isinstance(value, str):
         return None if 1 <= value <= 65535 else (f"{value} is no port", "write a number from 1 to 65535")
     if re.fullmatch(r"[0-9]{1,5}", value):
-        return f"{value!r} is a number written as a text", f"write {int(value)}, without quotes"
+        return f"{shown(value)} is a number written as a text", f"write {int(value)}, without quotes"
     if len(value) <= 15 and re.fullmatch(r"(?=.*[a-z])[a-z0-9](-?[a-z0-9])*", value):
         return None
     return (
-        f"{value!r} is no port name",
+        f"{shown(value)} is no port name",
         "write at most 15 lower-case letters, digits and single '-' between them, with a letter",
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Problem", "Severity", "Stage", "doubtful", "refused"]
+__all__ = ["Problem", "Severity", "Stage", "doubtful", "refused", "shown"]
 
 
 class Stage(StrEnum):
@@ -32,6 +32,18 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.path or '(object)'}: {self.message}; {self.fix}"
+
+
+def shown(value: object) -> str:
+    """Return a value as it is quoted in messages, cut short where it is long.
+
+    >>> shown("10.0.0.0/33")
+    "'10.0.0.0/33'"
+    """
+    if isinstance(value, str):
+        return repr(value) if len(value) <= 80 else f"{value[:80]!r}…"
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def refused(path: str, message: str, fix: str) -> Problem:

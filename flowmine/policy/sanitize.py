@@ -10,7 +10,7 @@ from typing import Any
 from flowmine.labels import NAMESPACE_KEY
 from flowmine.policy import limits
 from flowmine.policy.model import Section
-from flowmine.policy.problems import Problem, Stage, doubtful, refused
+from flowmine.policy.problems import Problem, Stage, doubtful, refused, shown
 from flowmine.policy.sanitize_ports import Features, check_icmps, check_l7_place, check_port_rule
 from flowmine.policy.selector import split_key
 
@@ -70,7 +70,7 @@ def _check_subject(rule: Manifest, path: str, *, clusterwide: bool, namespace: s
             yield doubtful(
                 f"{path}.endpointSelector.matchLabels.{key}",
                 f"the policy applies in its own namespace, {namespace!r}, and this label is overwritten",
-                f"create the policy in namespace {value!r}, or make it a CiliumClusterwideNetworkPolicy",
+                f"create the policy in namespace {shown(value)}, or make it a CiliumClusterwideNetworkPolicy",
             )
 
 
@@ -100,9 +100,9 @@ def _check_key(key: str, path: str, source: str | None) -> Iterator[Problem]:
     full = key if source == "" else ".".join(split_key(key))
     found = limits.qualified_name(full)
     if found:
-        message = found[0].replace(repr(full), repr(key))
+        message = found[0].replace(shown(full), shown(key))
         if full != key and limits.qualified_name(key) is None:
-            message += f" (Cilium checks it as {full!r})"
+            message += f" (Cilium checks it as {shown(full)})"
         yield refused(path, message, found[1])
 
 

@@ -10,7 +10,7 @@ import re2
 from flowmine.policy import limits
 from flowmine.policy.model import Direction, Section
 from flowmine.policy.portrule import is_port_name, parse_port
-from flowmine.policy.problems import Problem, doubtful, refused
+from flowmine.policy.problems import Problem, doubtful, refused, shown
 
 __all__ = ["Features", "check_icmps", "check_l7_place", "check_port_rule"]
 
@@ -160,7 +160,7 @@ def _check_tls(port_rule: Manifest, path: str, section: Section) -> Iterator[Pro
 
 
 def _check_l7_rules(rules: Manifest, path: str) -> Iterator[Problem]:
-    if "l7" in rules and not rules.get("l7proto"):
+    if rules.get("l7") and not rules.get("l7proto"):
         yield refused(f"{path}.l7", "l7 needs l7proto, the name of its protocol", "write l7proto")
     if rules.get("l7proto") == "" and "l7" not in rules:
         yield doubtful(
@@ -192,7 +192,7 @@ def _check_regex(text: str, path: str, *, checked: bool) -> Iterator[Problem]:
         size = re2.compile(text, options).programsize
     except re2.error as error:
         reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error.args[0])
-        message = f"{text!r} is no regular expression of RE2: {reason}"
+        message = f"{shown(text)} is no regular expression of RE2: {reason}"
         fix = "write '.*' for any text; lookaheads and backreferences do not exist"
         yield refused(path, message, fix) if checked else doubtful(path, f"{message}; it never matches", fix)
         return
@@ -211,14 +211,16 @@ def _check_kafka(rule: Manifest, path: str) -> Iterator[Problem]:
         yield refused(path, "role and apiKey exclude each other", "leave one of the two out")
     elif key and key.lower() not in _KAFKA_KEYS:
         yield refused(
-            f"{path}.apiKey", f"{key!r} is no key of Kafka's API", "write one such as produce or fetch"
+            f"{path}.apiKey", f"{shown(key)} is no key of Kafka's API", "write one such as produce or fetch"
         )
     if version and not (re.fullmatch(r"[+-]?[0-9]{1,6}", version) and 0 <= int(version) <= 32767):
         yield refused(
-            f"{path}.apiVersion", f"{version!r} is no version", "write a number from 0 to 32767 in quotes"
+            f"{path}.apiVersion",
+            f"{shown(version)} is no version",
+            "write a number from 0 to 32767 in quotes",
         )
     if topic and not _KAFKA_TOPIC.fullmatch(topic):
-        yield refused(f"{path}.topic", f"{topic!r} is no topic", "use letters, digits, '.', '_' and '-'")
+        yield refused(f"{path}.topic", f"{shown(topic)} is no topic", "use letters, digits, '.', '_' and '-'")
 
 
 def check_icmps(rules: list[Manifest], path: str) -> Iterator[Problem]:
@@ -231,7 +233,7 @@ def check_icmps(rules: list[Manifest], path: str) -> Iterator[Problem]:
             if isinstance(kind, str) and not kind.isdigit():
                 if kind not in names:
                     fix = f"write one of {family}'s: {', '.join(names)}"
-                    yield refused(at, f"{kind!r} is no ICMP type of {family}", fix)
+                    yield refused(at, f"{shown(kind)} is no ICMP type of {family}", fix)
                     continue
                 kind = names[kind]
             yield from _check_icmp_number(int(kind), at)

@@ -8,9 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
+from flowmine.policy.problems import shown
+
 __all__ = [
+    "MAX_FLAWS",
     "Anything",
     "Check",
     "Field",
@@ -145,6 +149,9 @@ class Record:
 
 Shape = Text | Whole | WholeOrText | Flag | Anything | Many | Table | Record
 
+MAX_FLAWS = 1000
+"""After so many failings nobody reads on."""
+
 _JSON_NAMES = {
     dict: "an object",
     list: "a list",
@@ -183,8 +190,20 @@ def pruned(shape: Shape, value: Any) -> Any:
     return value
 
 
-def inspect(shape: Shape, value: Any, path: str) -> Iterator[Flaw]:
-    """Yield every failing of a value, null fields taken away before, in the order of the manifest."""
+def inspect(shape: Shape, value: Any, path: str) -> list[Flaw]:
+    """Return the failings of a value, null fields taken away before, in the order of the manifest.
+
+    They end after `MAX_FLAWS`, so that a hostile manifest costs bounded time; the last one then says so, as a mistyped
+    value, for the rest is unknown.
+    """
+    found = list(islice(_flaws(shape, value, path), MAX_FLAWS))
+    if len(found) == MAX_FLAWS:
+        message = f"has more than {MAX_FLAWS} problems"
+        found.append(Flaw(path, FlawKind.TYPE, message, "mend these, and look again"))
+    return found
+
+
+def _flaws(shape: Shape, value: Any, path: str) -> Iterator[Flaw]:
     match shape:
         case Record():
             yield from _inspect_record(shape, value, path)
@@ -242,7 +261,7 @@ def _not_chosen(shape: Text, value: str, path: str) -> Flaw:
     known = ", ".join(shape.choices)
     close = nearest(value, shape.choices)
     fix = (shape.meant or {}).get(value.strip().lower()) or f"write {close or f'one of: {known}'}"
-    return Flaw(path, FlawKind.LIMIT, f"{value!r} is none of: {known}", fix)
+    return Flaw(path, FlawKind.LIMIT, f"{shown(value)} is none of: {known}", fix)
 
 
 def _inspect_whole(shape: Whole, value: Any, path: str) -> Iterator[Flaw]:
@@ -270,8 +289,8 @@ def _inspect_many(shape: Many, value: Any, path: str) -> Iterator[Flaw]:
     for index, item in enumerate(value):
         at = f"{path}[{index}]"
         if shape.unique and item in value[:index]:
-            yield Flaw(at, FlawKind.LIMIT, f"{item!r} is there twice", "leave it out")
-        yield from inspect(shape.item, item, at)
+            yield Flaw(at, FlawKind.LIMIT, f"{shown(item)} is there twice", "leave it out")
+        yield from _flaws(shape.item, item, at)
 
 
 def _too_many(most: int, count: int, path: str) -> Flaw:
@@ -311,7 +330,7 @@ def _inspect_record(shape: Record, value: Any, path: str) -> Iterator[Flaw]:
     for field in shape.fields:
         at = f"{path}.{field.name}" if path else field.name
         if field.name in value:
-            yield from inspect(field.shape, value[field.name], at)
+            yield from _flaws(field.shape, value[field.name], at)
         elif field.required:
             kind = FlawKind.TYPE if field.vital else FlawKind.LIMIT
             yield Flaw(at, kind, "is missing", f"write {field.name}")
@@ -337,7 +356,7 @@ def _unknown(shape: Record, name: Any, path: str) -> Flaw:
         fix = f"write {close}"
     else:
         fix = f"leave it out; known here: {', '.join(shape.names())}"
-    return Flaw(at, FlawKind.UNKNOWN, f"unknown field {str(name)!r}", fix)
+    return Flaw(at, FlawKind.UNKNOWN, f"unknown field {shown(str(name))}", fix)
 
 
 def nearest(name: str, known: "tuple[str, ...] | list[str]") -> str | None:

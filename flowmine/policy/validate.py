@@ -10,13 +10,13 @@ from flowmine.policy import limits
 from flowmine.policy.codec import Unknown, to_dict
 from flowmine.policy.kinds import CIDR_GROUP, GATEWAY, KINDS, NETWORK_POLICY, KindShape, with_zero_items
 from flowmine.policy.model import CidrGroup, Kind, Policy
-from flowmine.policy.problems import Problem, Severity, Stage, refused
+from flowmine.policy.problems import Problem, Severity, Stage, refused, shown
 from flowmine.policy.sanitize import check_rule
 from flowmine.policy.sanitize_k8s import check_gateway, check_network_policy
 from flowmine.policy.sanitize_ports import Features
 from flowmine.policy.shape import FlawKind, inspect, nearest, pruned, without_nulls
 
-__all__ = ["Features", "Problem", "Severity", "Stage", "is_accepted", "validate"]
+__all__ = ["Features", "Problem", "Severity", "Stage", "Unknown", "is_accepted", "validate"]
 
 _MAX_ANNOTATIONS = 256 * 1024
 
@@ -62,12 +62,14 @@ def _check_kind(obj: Any) -> Problem | None:
         return Problem("", "is no object", fix, Stage.SCHEMA)
     kind, version = obj.get("kind"), obj.get("apiVersion")
     if not isinstance(kind, str) or kind not in KINDS:
-        message = "is missing" if not kind else f"{kind!r} is no kind of policy (known: {', '.join(KINDS)})"
+        message = (
+            "is missing" if not kind else f"{shown(kind)} is no kind of policy (known: {', '.join(KINDS)})"
+        )
         close = nearest(kind, list(KINDS)) if isinstance(kind, str) else None
         return Problem("kind", message, f"write kind: {close or Kind.CNP}", Stage.SCHEMA)
     versions = KINDS[kind].versions
     if version not in versions:
-        message = "is missing" if not version else f"{version!r} has no {kind}"
+        message = "is missing" if not version else f"{shown(version)} has no {kind}"
         return Problem("apiVersion", message, f"write apiVersion: {versions[0]}", Stage.SCHEMA)
     return None
 

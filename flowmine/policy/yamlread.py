@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import yaml
 
 from flowmine.errors import PolicyError
+from flowmine.policy.problems import shown
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Parsed", "read_documents"]
 
@@ -86,7 +87,7 @@ def _read_json(text: str, where: str) -> Any:
         found = dict(pairs)
         if len(found) < len(pairs):
             twice = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
-            raise PolicyError(f"{where}: the key {twice!r} is there twice in one object; leave one out")
+            raise PolicyError(f"{where}: the key {shown(twice)} is there twice in one object; leave one out")
         return found
 
     try:
@@ -152,9 +153,10 @@ class _Reader:
             return self.place(*self.alias(event), event)
         if isinstance(event, yaml.ScalarEvent):
             value = self.scalar(event)
-            self.grow(1, event)
+            size = 1 + len(event.value) // 64
+            self.grow(size, event)
             if event.anchor:
-                self.anchors[event.anchor] = (value, 1, 0)
+                self.anchors[event.anchor] = (value, size, 0)
             return self.place(value, 0, event)
         if isinstance(event, yaml.CollectionStartEvent):
             return self.open(event)
@@ -166,7 +168,7 @@ class _Reader:
     def open(self, event: Any) -> None:
         """Begin a list or object."""
         if event.tag not in (None, "!", f"{_TAG}map", f"{_TAG}seq"):
-            self.refuse(event, f"the tag {event.tag!r} is not taken; leave it out")
+            self.refuse(event, f"the tag {shown(event.tag)} is not taken; leave it out")
         if len(self.stack) >= MAX_DEPTH:
             self.refuse(event, f"nested more than {MAX_DEPTH} levels; no policy is")
         if self.stack and isinstance(self.stack[-1].value, dict) and self.stack[-1].key is None:
@@ -186,7 +188,7 @@ class _Reader:
         return value, height
 
     def grow(self, size: int, event: Any) -> None:
-        """Count values; an alias counts for all that it stands for."""
+        """Count values, a long text as one for every 64 characters; an alias counts for all that it stands for."""
         self.count += size
         if self.count > MAX_NODES:
             self.refuse(
@@ -216,7 +218,7 @@ class _Reader:
             self.refuse(event, "a key must be a text")
         text = value if isinstance(value, str) else json.dumps(value)
         if text in known:
-            self.refuse(event, f"the key {text!r} is there twice in one object; leave one out")
+            self.refuse(event, f"the key {shown(text)} is there twice in one object; leave one out")
         return text
 
     def scalar(self, event: Any) -> Any:
@@ -228,7 +230,7 @@ class _Reader:
             return event.value
         value = _plain(event.value)
         if not isinstance(value, _SCALAR_TAGS.get(tag.removeprefix(_TAG), ())):
-            self.refuse(event, f"the tag {event.tag!r} is not taken here; leave it out")
+            self.refuse(event, f"the tag {shown(event.tag)} is not taken here; leave it out")
         return value
 
     def refuse(self, event: Any, message: str) -> NoReturn:
