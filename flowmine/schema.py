@@ -17,7 +17,9 @@ __all__ = [
     "HOURS",
     "LEDGER",
     "NAMES",
+    "PARTIES",
     "PODS",
+    "QUERIES",
     "REASONS",
     "REQUESTS",
     "SAMPLES",
@@ -289,6 +291,30 @@ LEDGER = pa.schema(
         ("last", TIME),
     ]
 )
+
+PARTIES = pa.schema(
+    [
+        ("labels", _STRINGS),  # as Cilium writes them; empty where nothing is known
+        ("ip", pa.string()),  # of ends outside and nodes; null elsewhere
+        ("names", _STRINGS),  # DNS names learned for the address
+        ("named_ports", _STRINGS),  # container ports, "name=8080/TCP"
+    ]
+)
+"""One row an end of the connections to judge."""
+
+QUERIES = pa.schema(
+    [
+        ("source", pa.uint32()),  # row of PARTIES
+        ("destination", pa.uint32()),
+        _enum("protocol"),
+        ("port", pa.uint16()),  # ICMP: the type
+        ("http_method", pa.string()),  # method, path and host null: no request to judge
+        ("http_path", pa.string()),
+        ("http_host", pa.string()),
+        ("dns_query", pa.string()),
+    ]
+)
+"""One row a connection to judge."""
 
 VERDICTS = pa.schema(
     [

@@ -38,7 +38,8 @@ def _merge(index: Index, rows: list[int]) -> str:
     modes = {AUTHENTICATION[code] for code in index.rows.authentication[rows] if code}
     if len(modes) > 1:
         return f"cannot merge conflicting authentication types ({'/'.join(sorted(map(str, modes)))})"
-    return _merge_parsers(index.terms[row].redirect.parser for row in rows if index.terms[row].redirect)
+    redirects = (index.terms[row].redirect for row in rows)
+    return _merge_parsers(each.parser for each in redirects if each)
 
 
 def _merge_parsers(parsers: Iterable[str]) -> str:

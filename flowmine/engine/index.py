@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +25,8 @@ from flowmine.policy.model import CidrGroup, Direction, Kind, Operator, Policy
 from flowmine.policy.selector import Term
 
 __all__ = ["ALLOW_ANY", "AUTHENTICATION", "DENY", "LOCALHOST", "Index", "Ints", "Rows", "compile_index"]
+
+T = TypeVar("T")
 
 Ints = npt.NDArray[np.int64]
 
@@ -128,9 +132,9 @@ def compile_index(policies: Iterable[Policy], groups: Iterable[CidrGroup], confi
     )
 
 
-def _numbers(items: Iterable[object]) -> dict[object, int]:
+def _numbers(items: Iterable[T]) -> dict[T, int]:
     """Number the distinct items in order of appearance."""
-    found: dict[object, int] = {}
+    found: dict[T, int] = {}
     for item in items:
         found.setdefault(item, len(found))
     return found
@@ -182,7 +186,7 @@ def _precedence(entry: LoweredEntry, term: PortTerm) -> int:
 
 
 def _side(
-    direction: Direction, entries: Sequence[LoweredEntry], subjects: Mapping[object, int], rows: Rows
+    direction: Direction, entries: Sequence[LoweredEntry], subjects: Mapping[Subject, int], rows: Rows
 ) -> Side:
     enforces, denies = (np.zeros(len(subjects), np.bool_) for _ in range(2))
     for entry in entries:
@@ -194,6 +198,4 @@ def _side(
     subject_of = np.array(mine, np.int64)[rows.entry]
     order = np.argsort(subject_of, kind="stable")
     cuts = np.searchsorted(subject_of[order], np.arange(len(subjects) + 1))
-    return Side(
-        tuple(order[start:stop] for start, stop in zip(cuts[:-1], cuts[1:], strict=True)), enforces, denies
-    )
+    return Side(tuple(order[start:stop] for start, stop in pairwise(cuts)), enforces, denies)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-import re2
+import re2  # type: ignore[import-untyped,unused-ignore]
 
 from flowmine.policy.model import FqdnSelector, HeaderMatch, HttpRule
 
@@ -30,10 +30,8 @@ class Request:
     def of(cls, values: Mapping[str, Any]) -> "Request":
         """Return the request of a mapping with `method`, `path`, `host` and `headers`, all optional."""
         headers = tuple(sorted((str(k).lower(), str(v)) for k, v in (values.get("headers") or {}).items()))
-        return cls(
-            *(str(values.get(name) or "") for name in ("method", "path", "host")),
-            headers=headers,
-        )
+        method, path, host = (str(values.get(name) or "") for name in ("method", "path", "host"))
+        return cls(method, path, host, headers)
 
 
 def admits(rule: HttpRule, request: Request) -> bool:

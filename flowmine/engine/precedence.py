@@ -50,7 +50,8 @@ class Ranking:
         """Number the pairs whose question and filter (port and protocol as written) are the same."""
         filters = self._index.filters[self._subjects.source[row]]
         packed = question * (int(self._index.filters.max(initial=0)) + 1) + filters
-        return np.unique(packed, return_inverse=True)[1]
+        numbers: Ints = np.unique(packed, return_inverse=True)[1]
+        return numbers
 
     def _merged(self, group: Ints, row: Ints, peer: Ints, precedence: Ints) -> Ints:
         """Raise each row to the precedence of the rows that it is merged with: same filter, same selector."""
@@ -88,7 +89,10 @@ class Ranking:
         np.maximum.at(mode, group[~named], rows.authentication[row[~named]])
         over, own_mode = anybody[group], rows.authentication[row]
         like = ((precedence == 0) | (precedence == over)) & ((own_mode == 0) | (own_mode == mode[group]))
-        return named & (rows.low[row] > 0) & ((over == DENY) | ((over >= 0) & (precedence < DENY) & like))
+        redundant: Bools = (
+            named & (rows.low[row] > 0) & ((over == DENY) | ((over >= 0) & (precedence < DENY) & like))
+        )
+        return redundant
 
 
 def _prefix(protocols: Ints, low: Ints, high: Ints, port: Ints) -> Ints:

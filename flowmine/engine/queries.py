@@ -56,14 +56,17 @@ def queries_of(items: Iterable[Mapping[str, Any]]) -> Queries:
             ) from error
         except InputError as error:
             raise InputError(f"query {place}: {error}") from error
-    columns = np.array(rows, np.int64).reshape(-1, 6).T.copy()
+    source, destination, protocol, port, request, name = np.array(rows, np.int64).reshape(-1, 6).T.copy()
     return Queries(
         parties.values(),
-        *columns[:4],
-        request=columns[4],
-        requests=requests.values(),
-        name=columns[5],
-        names=names.values(),
+        source,
+        destination,
+        protocol,
+        port,
+        request,
+        requests.values(),
+        name,
+        names.values(),
     )
 
 

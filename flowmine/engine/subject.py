@@ -117,8 +117,8 @@ class _Maker:
         self._direction = direction
         self._side = index.sides[direction]
         self._selected = selected
-        self._enforced = (selected & self._side.enforces).any(axis=1)
-        self._closed = (selected & self._side.default_denies).any(axis=1)
+        self._enforced: Bools = np.asarray((selected & self._side.enforces).any(axis=1))
+        self._closed: Bools = np.asarray((selected & self._side.default_denies).any(axis=1))
         self._named = {number for number, term in enumerate(index.terms) if term.name}
         self._numbered: dict[tuple[int, int], int] = {}
         self._classes: dict[SubjectClass, int] = {}

@@ -72,7 +72,7 @@ class SideJudgement:
     """One side's answers, by distinct question.
 
     `question` is each query's question; `outcome` is by question. The pairs (`pair_question`, `pair_row`) are every
-    row that matched, in order of question; `wins` marks those that decided.
+    row that matched, in order of question; `score` ranks them and `wins` marks those that decided.
     """
 
     direction: Direction
@@ -83,6 +83,7 @@ class SideJudgement:
     outcome: Ints
     pair_question: Ints
     pair_row: Ints
+    score: Ints
     wins: Bools
 
 
@@ -112,6 +113,7 @@ def judge_side(universe: Universe, queries: Queries, direction: Direction) -> Si
         outcome,
         pair_question,
         pair_row,
+        score,
         score == best[pair_question],
     )
 
