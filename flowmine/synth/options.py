@@ -94,9 +94,9 @@ class Options:
         "Distinct ports of one listener in a band before they are a range (RTP, passive FTP). 0 = never.",
     )
     range_slack: int = _threshold(
-        3,
+        4,
         0,
-        "Mean gaps by which a range's ends may be rounded outward; beyond three lies 5 % of what is left unseen.",
+        "Mean gaps by which a range's ends may be rounded outward; beyond four an end lies in 2 % of cases.",
     )
     template_slugs: int = _threshold(
         6,
