@@ -15,7 +15,7 @@ from flowmine.synth.subjects import Workloads
 from flowmine.synth.traffic import Link, Spot
 from flowmine.synth.universe import Universe
 
-__all__ = ["Contacts", "Peer", "address_names", "gather", "is_expressible", "listeners"]
+__all__ = ["Contacts", "Peer", "address_names", "canonical_ip", "gather", "is_expressible", "listeners"]
 
 Port = tuple[str, int]
 
@@ -70,7 +70,7 @@ class Contacts:
         elif other.entity:
             self.entities[other.entity].add(link)
         else:
-            self.outside[_canonical(other.ip)].add(link)
+            self.outside[canonical_ip(other.ip)].add(link)
 
     @property
     def is_empty(self) -> bool:
@@ -129,7 +129,7 @@ def address_names(
         party = universe.party(subject)
         workload = workloads.of.get(party.id, -1) if party else -1
         if workload >= 0 and ip and name:
-            found[workload][_canonical(ip)].add(name)
+            found[workload][canonical_ip(ip)].add(name)
     return {
         workload: {ip: tuple(sorted(asked)) for ip, asked in by_ip.items()}
         for workload, by_ip in found.items()
@@ -143,7 +143,8 @@ def is_expressible(link: Link) -> bool:
     return link.protocol in TRANSPORTS and link.port is not None
 
 
-def _canonical(ip: str) -> str:
+def canonical_ip(ip: str) -> str:
+    """Return an address as it is written everywhere here: shortest, IPv4 not mapped into IPv6; other text as it is."""
     try:
         address = ip_address(ip)
     except ValueError:

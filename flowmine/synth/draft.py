@@ -16,7 +16,7 @@ class Reason:
     """Why an entry of a policy stands there: whom it is for, and the edges (rows of EDGES) that it admits.
 
     ``required`` says why it is needed although removing it might deny nothing that was observed; ``notes`` are the
-    generalisations made.
+    generalisations made; ``closes`` marks the empty entry that closes a quiet direction.
     """
 
     about: str
@@ -24,6 +24,7 @@ class Reason:
     required: str = ""
     notes: tuple[Generalisation, ...] = ()
     remarks: tuple[str, ...] = ()
+    closes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,10 +63,11 @@ def resolver_drafts(
         for rule, members in groups.items():
             rows = sorted(row for name in members for row in peers[name].all_rows())
             titles, entry = _peers(kind, members, name_pod)
+            seen = PortSet.union(peers[name].ports for name in members if peers[name].all_rows())
             reason = Reason(
                 about=f"name lookups at {', '.join(titles)}",
                 rows=tuple(rows),
-                required=_required(rule, fqdns, bool(rows)),
+                required=_required(rule, fqdns, seen),
                 notes=rule.notes,
             )
             drafts.append(Draft((_PLACE, titles[0]), entry, rule.ports, reason, dns=rule.names or None))
@@ -85,14 +86,14 @@ def _peers(
     return texts, Entry(cidr=tuple(f"{text}/{128 if ':' in text else 32}" for text in texts))
 
 
-def _required(rule: DnsRule, fqdns: tuple[FqdnSelector, ...], seen: bool) -> str:
+def _required(rule: DnsRule, fqdns: tuple[FqdnSelector, ...], seen: PortSet) -> str:
     why = []
     if fqdns and rule.names:
-        why.append("rules by name learn their addresses from the answers")
-    if fqdns and not seen:
-        why.append("its own lookups were not seen, so the resolver is the one that others ask")
-    if rule.required:
-        why.append(f"{rule.required} was not seen, and takes the answers too long for the other")
+        why.append("the rules by name learn their addresses from these answers")
+    if not seen:
+        why.append("its own lookups were not seen, this is the resolver that others ask")
+    elif unseen := rule.ports - seen:
+        why.append(f"{unseen} takes the answers too long for the other")
     return "; ".join(why)
 
 

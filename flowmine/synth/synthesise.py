@@ -7,8 +7,8 @@ from flowmine.edges import Edges
 from flowmine.policy.model import Direction
 from flowmine.synth.admission import Doorkeeper, LeftOut, is_judged
 from flowmine.synth.assemble import Plan, Proposal, assemble
-from flowmine.synth.contacts import Contacts, gather
-from flowmine.synth.framing import frame_of, look
+from flowmine.synth.contacts import Contacts, canonical_ip, gather
+from flowmine.synth.framing import Scene, frame_of, look
 from flowmine.synth.noise import Noise, find_noise
 from flowmine.synth.options import Options
 from flowmine.synth.rules import Frame, draft
@@ -27,11 +27,18 @@ class Synthesis:
     ``standings`` tell of every workload; ``admitted`` are the rows of EDGES that the policies must allow.
     """
 
+    scene: Scene
+    frame: Frame
     proposals: tuple[Proposal, ...]
     standings: tuple[Standing, ...]
     noise: tuple[Noise, ...]
     left_out: LeftOut
     admitted: frozenset[int]
+
+    def names_of(self, endpoint: int, ip: str) -> tuple[str, ...]:
+        """Return the names by which an endpoint's workload asked for an address."""
+        place = self.scene.workloads.of.get(endpoint, -1)
+        return self.frame.names.get(place, {}).get(canonical_ip(ip), ())
 
 
 def synthesise(edges: Edges, options: Options, scope: Scope) -> Synthesis:
@@ -52,7 +59,8 @@ def synthesise(edges: Edges, options: Options, scope: Scope) -> Synthesis:
         for place in closed
     ]
     rows = frozenset(link.row for link in admitted if is_judged(link, closed))
-    return Synthesis(assemble(plans, scope.per, options.cilium), stands, noise, left_out, rows)
+    proposals = assemble(plans, scope.per, options.cilium)
+    return Synthesis(scene, frame, proposals, stands, noise, left_out, rows)
 
 
 def _plan(frame: Frame, place: int, standing: Standing, contacts: Mapping[Direction, Contacts]) -> Plan:

@@ -1,0 +1,75 @@
+"""Recommend policies for what a capture shows, and prove them before anybody applies them."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from flowmine.advise.proof import Gap, Proof, prove
+from flowmine.edges import Edges
+from flowmine.errors import FlowmineError
+from flowmine.policy.model import Policy
+from flowmine.synth.framing import Scene
+from flowmine.synth.options import Options
+from flowmine.synth.scope import Scope
+from flowmine.synth.synthesise import Synthesis, synthesise
+from flowmine.synth.traffic import links
+
+__all__ = ["ProofError", "Recommendation", "recommend"]
+
+_NAMED = 5
+
+
+class ProofError(FlowmineError):
+    """The policies would deny what they mean to allow: nothing is recommended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """The policies recommended, how they came about, and what the engine said of them.
+
+    ``needless`` are entries (`policy reference:path`) that no edge needs, those marked required apart.
+    """
+
+    synthesis: Synthesis
+    proof: Proof
+    needless: tuple[str, ...] = ()
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """The policies alone, in order."""
+        return tuple(each.policy for each in self.synthesis.proposals)
+
+
+def recommend(edges: Edges, options: Options | None = None, scope: Scope | None = None) -> Recommendation:
+    """Return the least policies that admit what the capture shows delivered, judged edge by edge.
+
+    Raises ProofError, naming the edges, where they would deny something that they are meant to allow.
+    """
+    made = synthesise(edges, options or Options(), scope or Scope())
+    policies: dict[str, list[Policy]] = defaultdict(list)
+    for each in made.proposals:
+        policies[each.cluster].append(each.policy)
+    proof = prove(edges, policies, made.admitted, made.names_of)
+    if proof.gaps:
+        raise ProofError(_told(edges, made.scene, proof.gaps))
+    required = {
+        f"{each.policy.ref}:{each.policy.path(rule)}.{direction}[{entry}]"
+        for each in made.proposals
+        for (rule, direction, entry), reason in each.reasons.items()
+        if reason.required or reason.closes
+    }
+    return Recommendation(made, proof, tuple(each for each in proof.needless if each not in required))
+
+
+def _told(edges: Edges, scene: Scene, gaps: tuple[Gap, ...]) -> str:
+    rows = edges.edges.take(pa.array([gap.row for gap in gaps[:_NAMED]], pa.int64()))
+    told = [
+        f"{scene.title(link.source)} to {scene.title(link.target)} on {link.port}/{link.protocol} ({gap.direction})"
+        for gap, link in zip(gaps, links(rows, scene.universe, scene.workloads), strict=False)
+    ]
+    more = f" and {len(gaps) - _NAMED} more" if len(gaps) > _NAMED else ""
+    return (
+        f"nothing written: the policies would deny traffic that they are meant to allow: {'; '.join(told)}{more}; "
+        "please report this with the capture, and leave these workloads out (--exclude) meanwhile"
+    )

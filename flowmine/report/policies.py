@@ -1,0 +1,170 @@
+"""Recommended policies as YAML: one stream, or a folder that `kubectl apply -R -f` takes, with the reasons as comments."""
+
+import shutil
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+
+from flowmine.errors import UsageError
+from flowmine.policy.codec import to_yaml
+from flowmine.policy.model import Kind, Policy
+from flowmine.synth.assemble import Proposal
+from flowmine.synth.draft import Reason
+from flowmine.synth.evidence import Evidence
+
+__all__ = ["EvidenceIn", "folder", "stream", "write_folder"]
+
+_WIDTH = 100
+_CLUSTER_WIDE = "_cluster"
+_PREFIX = "flowmine/"
+
+Documents = Iterator[tuple[Proposal, str]]
+Witnesses = Callable[[Sequence[int]], Evidence]
+
+
+class EvidenceIn(StrEnum):
+    """Where the evidence of each rule goes."""
+
+    NONE = "none"
+    COMMENTS = "comments"
+    ANNOTATIONS = "annotations"
+
+
+def documents(proposals: Iterable[Proposal], witness: Witnesses, where: EvidenceIn) -> Documents:
+    """Yield each proposal with its manifest, in the order given."""
+    for proposal in proposals:
+        yield proposal, _document(proposal, witness, where)
+
+
+def stream(proposals: Sequence[Proposal], witness: Witnesses, where: EvidenceIn = EvidenceIn.COMMENTS) -> str:
+    """Return all policies as one YAML stream; policies of several clusters say whose they are."""
+    several = len({proposal.cluster for proposal in proposals}) > 1
+    texts = []
+    for proposal, text in documents(proposals, witness, where):
+        texts.append(f"# cluster {proposal.cluster}\n{text}" if several else text)
+    return "---\n".join(texts)
+
+
+def folder(
+    proposals: Sequence[Proposal], witness: Witnesses, where: EvidenceIn = EvidenceIn.COMMENTS
+) -> dict[str, str]:
+    """Return the files of a folder by their relative path: `NAMESPACE/NAME.yaml`, cluster-wide ones in `_cluster/`.
+
+    Where the policies are of several clusters, each cluster has a folder of its own around these.
+    """
+    several = len({proposal.cluster for proposal in proposals}) > 1
+    files: dict[str, str] = {}
+    for proposal, text in documents(proposals, witness, where):
+        policy = proposal.policy
+        home = _CLUSTER_WIDE if policy.kind is Kind.CCNP else policy.namespace or "default"
+        path = f"{home}/{policy.name}.yaml"
+        files[f"{_safe(proposal.cluster)}/{path}" if several else path] = text
+    return files
+
+
+def write_folder(files: dict[str, str], target: Path) -> None:
+    """Write the files into a folder, all of them or none: written beside it first, then put in its place.
+
+    A folder that flowmine did not write is not replaced. Raises UsageError where the target cannot be written, or holds
+    anything but YAML files in such a layout.
+    """
+    if target.exists() and not _replaceable(target):
+        raise UsageError(
+            f"{target}: it holds files that flowmine did not write; name an empty or new folder (-o DIR)"
+        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".tmp-{target.name}-", dir=target.parent))
+        beside.chmod(0o755)
+        for path, text in sorted(files.items()):
+            file = beside / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        _swap(beside, target)
+    except OSError as error:
+        raise UsageError(f"{target}: cannot write the policies there: {error}") from error
+
+
+def _swap(beside: Path, target: Path) -> None:
+    if target.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".tmp-old-{target.name}-", dir=target.parent))
+        target.replace(old / "was")
+        beside.replace(target)
+        shutil.rmtree(old)
+    else:
+        beside.replace(target)
+
+
+def _replaceable(target: Path) -> bool:
+    """Tell whether a folder holds nothing but what `write_folder` makes."""
+    if not target.is_dir() or target.is_symlink():
+        return False
+    for path in target.rglob("*"):
+        depth = len(path.relative_to(target).parts)
+        if path.is_dir() and depth <= 2:
+            continue
+        if not path.is_file() or path.suffix != ".yaml" or not 2 <= depth <= 3:
+            return False
+    return True
+
+
+def _safe(cluster: str) -> str:
+    return cluster if cluster and cluster.strip(".") and "/" not in cluster else "_unnamed"
+
+
+def _document(proposal: Proposal, witness: Witnesses, where: EvidenceIn) -> str:
+    policy = proposal.policy
+    if where is EvidenceIn.ANNOTATIONS:
+        return to_yaml(_annotated(proposal, witness))
+    if where is EvidenceIn.NONE:
+        return to_yaml(policy)
+    comments: dict[tuple[str | int, ...], str] = {}
+    if proposal.notes:
+        comments[()] = "\n".join(line for note in proposal.notes for line in _wrapped(note, _WIDTH))
+    for (rule, direction, entry), reason in proposal.reasons.items():
+        spec: tuple[str | int, ...] = ("spec",) if len(policy.rules) == 1 else ("specs", rule)
+        lines = [line for text in _told(reason, witness) for line in _wrapped(text, _WIDTH - 10)]
+        comments[*spec, direction.value, entry] = "\n".join(lines)
+    return to_yaml(policy, comments)
+
+
+def _told(reason: Reason, witness: Witnesses) -> Iterator[str]:
+    """Yield what is to be said of an entry: whom it is for, what was seen, what goes beyond that and why."""
+    if reason.rows:
+        yield f"{reason.about}: {witness(reason.rows)}"
+    else:
+        yield reason.about
+    for note in reason.notes:
+        yield f"{note.what}: {note.evidence} ({note.threshold})"
+    if reason.required:
+        yield f"required: {reason.required}"
+    yield from reason.remarks
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Break a text into lines, never inside a word; what a flow may have put into it stays one comment."""
+    plain = " ".join(text.split())
+    return textwrap.wrap(plain, width, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _annotated(proposal: Proposal, witness: Witnesses) -> Policy:
+    found = dict(proposal.policy.annotations)
+    for place, note in enumerate(proposal.notes):
+        found[f"{_PREFIX}note-{place}"] = note
+    for (rule, direction, entry), reason in sorted(proposal.reasons.items()):
+        name = (
+            f"{direction}-{entry}" if len(proposal.policy.rules) == 1 else f"rule-{rule}-{direction}-{entry}"
+        )
+        found[f"{_PREFIX}{name}"] = "; ".join(_told(reason, witness))
+    policy = proposal.policy
+    return Policy(
+        policy.kind,
+        policy.name,
+        namespace=policy.namespace,
+        rules=policy.rules,
+        network_policy=policy.network_policy,
+        labels=policy.labels,
+        annotations=tuple(sorted(found.items())),
+    )
