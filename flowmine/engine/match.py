@@ -9,9 +9,10 @@ import numpy.typing as npt
 from flowmine.engine.addresses import Intervals, Span
 from flowmine.engine.entries import Atom, CidrAtom, LabelAtom
 from flowmine.engine.index import Index, Ints
-from flowmine.engine.l7 import names
+from flowmine.engine.l7 import canonical_name, names
 from flowmine.engine.party import Identity
 from flowmine.labels import Label
+from flowmine.policy.model import FqdnSelector
 from flowmine.policy.selector import ANY_SOURCE, Operator, Term
 
 __all__ = ["Bools", "LabelTable", "Peers", "match_peers"]
@@ -120,7 +121,11 @@ class _Atoms:
         name_sets: Sequence[tuple[str, ...]],
     ) -> None:
         self._table = table
-        self._name_sets = name_sets
+        self._name_sets = len(name_sets)
+        self._sets_of: dict[str, list[int]] = {}
+        for number, some in enumerate(name_sets):
+            for name in some:
+                self._sets_of.setdefault(name, []).append(number)
         first = index.cidrs.covering(first for first, _ in places)
         last = index.cidrs.covering(last for _, last in places)
         self._covers = np.vstack([first & last, np.zeros((1, first.shape[1]), np.bool_)])
@@ -132,6 +137,15 @@ class _Atoms:
         if isinstance(atom, CidrAtom):
             covered: Bools = self._covers[place, self._cidr_of[number]]
             return covered
-        named = [any(names(atom.selector, name) for name in some) for some in self._name_sets]
-        found: Bools = np.array(named, np.bool_)[name_set]
-        return found
+        return self._named(atom.selector)[name_set]
+
+    def _named(self, selector: FqdnSelector) -> Bools:
+        """Return for each set of names whether the item names one of them; exact names are looked up."""
+        held = np.zeros(self._name_sets, np.bool_)
+        if selector.match_name:
+            held[self._sets_of.get(canonical_name(selector.match_name), [])] = True
+        if selector.match_pattern:
+            for name, sets in self._sets_of.items():
+                if names(selector, name):
+                    held[sets] = True
+        return held

@@ -73,9 +73,7 @@ def _requests(queries: pa.Table) -> tuple[Ints, tuple[Request, ...]]:
     columns = [_numbered(queries[name]) for name in ("http_method", "http_path", "http_host")]
     codes = np.stack([code for code, _ in columns])
     distinct, numbers = np.unique(codes, axis=1, return_inverse=True)
-    made = [
-        Request(*("" if code < 0 else values[code] for code, (_, values) in zip(some, columns, strict=True)))
-        for some in distinct.T.tolist()
-    ]
+    values = [[*texts, ""] for _, texts in columns]  # the code of null, -1, is the last
+    made = [Request(*(values[part][some[part]] for part in range(3))) for some in distinct.T.tolist()]
     absent = (codes < 0).all(axis=0)
     return np.where(absent, NONE, numbers.reshape(-1)), tuple(made)

@@ -5,7 +5,7 @@ enforced there, who the peer is, protocol, port) are answered once each: the row
 filtered by peer, protocol and port, and the highest precedence decides (SEMANTICS, "A verdict, per side").
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -130,31 +130,60 @@ def _outcomes(subjects: Subjects, subject: Ints, best: Ints) -> Ints:
 def _pairs(
     universe: Universe, subjects: Subjects, subject: Ints, peer: Ints, protocol: Ints, port: Ints
 ) -> tuple[Ints, Ints]:
-    """Return every (question, row) where the row is enforced at the question's side and matches it."""
-    counts = np.array([len(each.rows) for each in subjects.classes] + [0], np.int64)
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    flat = np.array([row for each in subjects.classes for row in each.rows], np.int64)
-    everybody = np.ones((1, universe.peers.holds.shape[1]), np.bool_)
-    holds = np.vstack([universe.peers.holds, everybody])  # the list -1, anybody, is the last
-    rows = subjects.rows
-    found: list[tuple[Ints, Ints]] = []
-    for chunk in _chunks(counts[subject]):
-        size = counts[subject[chunk]]
-        question = np.repeat(np.arange(chunk.start, chunk.stop), size)
-        offset = np.arange(len(question)) - np.repeat(np.cumsum(size) - size, size)
-        row = flat[np.repeat(starts[subject[chunk]], size) + offset]
-        for keep in (
-            lambda q, r: holds[rows.peers[r], peer[q]],
-            lambda q, r: (rows.protocols[r] & protocol[q]) > 0,
-            lambda q, r: (rows.low[r] <= port[q]) & (port[q] <= rows.high[r]),
-        ):
-            kept = keep(question, row)
-            question, row = question[kept], row[kept]
-        found.append((question, row))
-    return (
-        np.concatenate([each for each, _ in found] or [np.zeros(0, np.int64)]),
-        np.concatenate([each for _, each in found] or [np.zeros(0, np.int64)]),
+    """Return every (question, row), by question, where the row is enforced at the question's side and matches it.
+
+    Ports are far fewer than questions, so rows are filtered by them first, for each class of subjects.
+    """
+    rows, peers = subjects.rows, universe.peers
+    asked, at = np.unique((subject << 24) + (protocol << 16) + port, return_inverse=True)
+    on_port, of_asked = _Lists.of([each.rows for each in subjects.classes]).select(
+        asked >> 24,
+        lambda question, row: (
+            (rows.protocols[row] & (asked >> 16 & 255)[question] > 0)
+            & (rows.low[row] <= (asked & 65535)[question])
+            & ((asked & 65535)[question] <= rows.high[row])
+        ),
     )
+    everybody = np.ones((1, peers.holds.shape[1]), np.bool_)
+    holds = np.vstack([peers.holds, everybody])  # the list -1, anybody, is the last
+    lists = _Lists.grouped(on_port, of_asked, len(asked))
+    return lists.select(at, lambda question, row: holds[rows.peers[row], peer[question]])
+
+
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    """Many lists of numbers, end to end; list -1 is empty."""
+
+    flat: Ints
+    start: Ints
+    size: Ints
+
+    @classmethod
+    def of(cls, lists: Sequence[Sequence[int]]) -> "_Lists":
+        size = np.array([len(each) for each in lists] + [0], np.int64)
+        flat = np.array([number for each in lists for number in each], np.int64)
+        return cls(flat, np.cumsum(size) - size, size)
+
+    @classmethod
+    def grouped(cls, group: Ints, number: Ints, groups: int) -> "_Lists":
+        """Return one list for each group, of the numbers beside it; the groups come in order."""
+        size = np.append(np.bincount(group, minlength=groups), 0)
+        return cls(number, np.cumsum(size) - size, size)
+
+    def select(self, wanted: Ints, keep: Callable[[Ints, Ints], Bools]) -> tuple[Ints, Ints]:
+        """Return (place in `wanted`, number) for every number of every wanted list that is kept, by place."""
+        found = [self._part(wanted, part, keep) for part in _chunks(self.size[wanted])]
+        none = np.zeros(0, np.int64)
+        places, numbers = ([pair[which] for pair in found] for which in (0, 1))
+        return np.concatenate([none, *places]), np.concatenate([none, *numbers])
+
+    def _part(self, wanted: Ints, part: slice, keep: Callable[[Ints, Ints], Bools]) -> tuple[Ints, Ints]:
+        size = self.size[wanted[part]]
+        before = np.cumsum(size) - size
+        place = np.repeat(np.arange(part.start, part.stop), size)
+        number = self.flat[np.arange(len(place)) + np.repeat(self.start[wanted[part]] - before, size)]
+        kept = keep(place, number)
+        return place[kept], number[kept]
 
 
 def _chunks(sizes: Ints) -> Iterator[slice]:
