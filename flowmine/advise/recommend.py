@@ -9,6 +9,8 @@ from flowmine.advise.proof import Gap, Proof, prove
 from flowmine.edges import Edges
 from flowmine.errors import FlowmineError
 from flowmine.policy.model import Policy
+from flowmine.policy.problems import Severity
+from flowmine.policy.validate import validate
 from flowmine.synth.framing import Scene
 from flowmine.synth.options import Options
 from flowmine.synth.scope import Scope
@@ -44,9 +46,11 @@ class Recommendation:
 def recommend(edges: Edges, options: Options | None = None, scope: Scope | None = None) -> Recommendation:
     """Return the least policies that admit what the capture shows delivered, judged edge by edge.
 
-    Raises ProofError, naming the edges, where they would deny something that they are meant to allow.
+    Raises ProofError, naming the edges, where they would deny something that they are meant to allow, or where Cilium
+    would refuse a policy.
     """
     made = synthesise(edges, options or Options(), scope or Scope())
+    _check(made)
     policies: dict[str, list[Policy]] = defaultdict(list)
     for each in made.proposals:
         policies[each.cluster].append(each.policy)
@@ -60,6 +64,13 @@ def recommend(edges: Edges, options: Options | None = None, scope: Scope | None 
         if reason.required or reason.closes
     }
     return Recommendation(made, proof, tuple(each for each in proof.needless if each not in required))
+
+
+def _check(made: Synthesis) -> None:
+    for each in made.proposals:
+        problems = [problem for problem in validate(each.policy) if problem.severity is Severity.ERROR]
+        if problems:
+            raise ProofError(f"nothing written: Cilium would refuse {each.policy.ref}: {problems[0]}")
 
 
 def _told(edges: Edges, scene: Scene, gaps: tuple[Gap, ...]) -> str:

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from flowmine.edges import Edges
+from flowmine.synth.admission import Closed
 from flowmine.synth.contacts import Contacts, address_names, listeners
 from flowmine.synth.dns import asked_names, dns_rows
 from flowmine.synth.options import Options
 from flowmine.synth.ranges import bands
+from flowmine.synth.requests import requests_of
 from flowmine.synth.resolving import usual_resolvers
 from flowmine.synth.rules import Frame
 from flowmine.synth.selectors import Choice, choose
@@ -44,7 +46,7 @@ def look(edges: Edges) -> Scene:
     return Scene(universe, workloads, choose(universe, workloads))
 
 
-def frame_of(edges: Edges, scene: Scene, options: Options, admitted: Sequence[Link]) -> Frame:
+def frame_of(edges: Edges, scene: Scene, options: Options, admitted: Sequence[Link], closed: Closed) -> Frame:
     """Return the frame in which rules are drafted for the links admitted."""
     universe, workloads = scene.universe, scene.workloads
     lookups = dns_rows(edges)
@@ -58,6 +60,8 @@ def frame_of(edges: Edges, scene: Scene, options: Options, admitted: Sequence[Li
         lookups=lookups,
         asked=_asked(edges, scene),
         resolvers=_resolvers(admitted, lookups, workloads),
+        requests=requests_of(edges.requests) if "http" in options.l7 else {},
+        closed=closed,
     )
 
 

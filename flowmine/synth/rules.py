@@ -13,6 +13,7 @@ from flowmine.synth.lower import join_selectors, with_labels
 from flowmine.synth.options import Generalisation, Options
 from flowmine.synth.outside import OutsideRule, egress_rules, ingress_rules
 from flowmine.synth.ranges import Bands
+from flowmine.synth.requests import HttpPart, Requests, split_http
 from flowmine.synth.resolving import both_transports, resolver_drafts
 from flowmine.synth.selectors import Choice
 from flowmine.synth.subjects import Workload
@@ -39,6 +40,10 @@ class Frame:
     """The names that each workload asked a resolver for."""
     resolvers: Mapping[str, Contacts] = field(default_factory=dict)
     """By cluster, the resolver that most workloads ask."""
+    requests: Requests = field(default_factory=dict)
+    """The HTTP requests of each edge, where they were asked for."""
+    closed: Mapping[int, frozenset[Direction]] = field(default_factory=dict)
+    """The sides of each workload for which rules are written; HTTP is filtered at the called side where that is closed."""
 
 
 def peer_selector(frame: Frame, subject: int, peer: int) -> Selector:
@@ -64,7 +69,7 @@ def draft(frame: Frame, subject: int, direction: Direction, contacts: Contacts) 
         outside = [*_outside_egress(frame, subject, lookups, contacts)]
         drafts = [*outside, *_lookups(frame, subject, lookups, outside)]
     else:
-        drafts = [*_from_rules(ingress_rules(contacts.ends({}), frame.options), direction, contacts)]
+        drafts = [*_from_rules(frame, ingress_rules(contacts.ends({}), frame.options), direction, contacts)]
     drafts += _pods(frame, subject, direction, contacts.workloads)
     drafts += _entities(frame, subject, direction, contacts.entities)
     return tuple(sorted(drafts, key=lambda each: (each.place, each.ports, str(each.peers))))
@@ -86,27 +91,38 @@ def _lookups(frame: Frame, subject: int, lookups: Contacts, outside: Iterable[Dr
 
 
 def _pods(frame: Frame, subject: int, direction: Direction, peers: Mapping[int, Peer]) -> Iterator[Draft]:
-    groups: dict[PortSet, list[int]] = defaultdict(list)
-    notes: dict[PortSet, set[Generalisation]] = defaultdict(set)
+    groups: dict[HttpPart, list[int]] = defaultdict(list)
+    notes: dict[HttpPart, set[Generalisation]] = defaultdict(set)
     for other, peer in sorted(peers.items()):
-        listener = frame.bands.get(other if direction is Direction.EGRESS else subject)
-        ports, widened = listener.widen(peer.ports) if listener else (peer.ports, ())
-        if direction is Direction.INGRESS:
-            ports |= both_transports(peer, frame.lookups)
-        groups[ports].append(other)
-        notes[ports].update(widened)
-    for ports, members in groups.items():
+        ports, widened = _ports(frame, subject, direction, peer, other)
+        elsewhere = direction is Direction.EGRESS and Direction.INGRESS in frame.closed.get(other, ())
+        requests = {} if elsewhere else frame.requests
+        for part in split_http(peer.rows, ports, requests, frame.options):
+            groups[part].append(other)
+            notes[part].update(part.notes, widened)
+    for part, members in groups.items():
         selectors = join_selectors(peer_selector(frame, subject, other) for other in members)
         own = frame.workloads[subject]
         foreign = any(frame.workloads[each].namespace != own.namespace for each in members)
         names = sorted(_title(frame, subject, other) for other in members)
         reason = Reason(
             about=", ".join(names),
-            rows=_rows(peers[other] for other in members),
-            notes=tuple(sorted(notes[ports])),
+            rows=_rows((peers[other] for other in members), part.ports),
+            notes=tuple(sorted(notes[part])),
             remarks=tuple(remark for other in members for remark in _remarks(frame, other)),
         )
-        yield Draft((int(foreign), names[0]), Entry(endpoints=selectors), ports, reason)
+        yield Draft((int(foreign), names[0]), Entry(endpoints=selectors), part.ports, reason, http=part.http)
+
+
+def _ports(
+    frame: Frame, subject: int, direction: Direction, peer: Peer, other: int
+) -> tuple[PortSet, tuple[Generalisation, ...]]:
+    """Return a peer's ports, those in a listener's range as the whole range, lookups over both transports."""
+    listener = frame.bands.get(other if direction is Direction.EGRESS else subject)
+    ports, notes = listener.widen(peer.ports) if listener else (peer.ports, ())
+    if direction is Direction.INGRESS:
+        ports |= both_transports(peer, frame.lookups)
+    return ports, notes
 
 
 def _title(frame: Frame, subject: int, other: int) -> str:
@@ -123,19 +139,19 @@ def _remarks(frame: Frame, other: int) -> Iterator[str]:
 
 def _entities(frame: Frame, subject: int, direction: Direction, peers: Mapping[str, Peer]) -> Iterator[Draft]:
     """Draft rules for reserved ends; a pod's own node may always reach it, so probes need none."""
-    groups: dict[PortSet, list[str]] = defaultdict(list)
-    listener = frame.bands.get(subject)
+    groups: dict[HttpPart, list[str]] = defaultdict(list)
+    notes: dict[HttpPart, set[Generalisation]] = defaultdict(set)
     for name, peer in sorted(peers.items()):
-        if not (direction is Direction.INGRESS and name == _HOST):
-            ports = peer.ports
-            if direction is Direction.INGRESS:
-                ports = (listener.widen(ports)[0] if listener else ports) | both_transports(
-                    peer, frame.lookups
-                )
-            groups[ports].append(name)
-    for ports, names in groups.items():
-        reason = Reason(about=", ".join(names), rows=_rows(peers[name] for name in names))
-        yield Draft((2, names[0]), Entry(entities=tuple(names)), ports, reason)
+        if direction is Direction.INGRESS and name == _HOST:
+            continue
+        ports, widened = _ports(frame, subject, direction, peer, -1)
+        for part in split_http(peer.rows, ports, frame.requests, frame.options):
+            groups[part].append(name)
+            notes[part].update(part.notes, widened)
+    for part, names in groups.items():
+        rows = _rows((peers[name] for name in names), part.ports)
+        reason = Reason(about=", ".join(names), rows=rows, notes=tuple(sorted(notes[part])))
+        yield Draft((2, names[0]), Entry(entities=tuple(names)), part.ports, reason, http=part.http)
 
 
 def _outside_egress(frame: Frame, subject: int, lookups: Contacts, contacts: Contacts) -> Iterator[Draft]:
@@ -144,22 +160,27 @@ def _outside_egress(frame: Frame, subject: int, lookups: Contacts, contacts: Con
         # Nobody's lookups were seen: a rule by name would learn no address.
         names = {}
     rules = egress_rules(contacts.ends(names), frame.options)
-    return _from_rules(rules, Direction.EGRESS, contacts)
+    return _from_rules(frame, rules, Direction.EGRESS, contacts)
 
 
-def _from_rules(rules: Iterable[OutsideRule], direction: Direction, contacts: Contacts) -> Iterator[Draft]:
+def _from_rules(
+    frame: Frame, rules: Iterable[OutsideRule], direction: Direction, contacts: Contacts
+) -> Iterator[Draft]:
     for place, rule in enumerate(rules):
         peers = Entry(fqdns=rule.fqdns or None, cidr=rule.cidrs or None, entities=rule.entities or None)
-        rows = sorted(
-            row
-            for ip in rule.members
-            for port, some in contacts.outside[ip].rows.items()
-            if port in rule.ports
-            for row in some
-        )
-        remarks = _outside_remarks(rule, direction)
-        reason = Reason(_outside_title(rule), tuple(rows), notes=rule.notes, remarks=remarks)
-        yield Draft((3, f"{place:06d}"), peers, rule.ports, reason)
+        rows: dict[tuple[str, int], list[int]] = defaultdict(list)
+        for ip in rule.members:
+            for port, some in contacts.outside[ip].rows.items():
+                if port in rule.ports:
+                    rows[port] += some
+        for part in split_http(rows, rule.ports, frame.requests, frame.options):
+            reason = Reason(
+                _outside_title(rule),
+                tuple(sorted(row for port, some in rows.items() if port in part.ports for row in some)),
+                notes=rule.notes + part.notes,
+                remarks=_outside_remarks(rule, direction),
+            )
+            yield Draft((3, f"{place:06d}"), peers, part.ports, reason, http=part.http)
 
 
 def _outside_title(rule: OutsideRule) -> str:
@@ -177,5 +198,7 @@ def _outside_remarks(rule: OutsideRule, direction: Direction) -> tuple[str, ...]
     return ()
 
 
-def _rows(peers: Iterable[Peer]) -> tuple[int, ...]:
-    return tuple(sorted(row for peer in peers for row in peer.all_rows()))
+def _rows(peers: Iterable[Peer], ports: PortSet) -> tuple[int, ...]:
+    return tuple(
+        sorted(row for peer in peers for port, some in peer.rows.items() if port in ports for row in some)
+    )

@@ -50,7 +50,7 @@ def synthesise(edges: Edges, options: Options, scope: Scope) -> Synthesis:
     closed = {place: each.closed for place, each in enumerate(stands) if each.closed}
     doorkeeper = Doorkeeper(scene.universe, scope, {row for each in noise for row in each.rows})
     admitted, left_out = doorkeeper.sort(every, closed, scene.title)
-    frame = frame_of(edges, scene, options, admitted)
+    frame = frame_of(edges, scene, options, admitted, closed)
     contacts = gather(admitted, closed)
     plans = [
         _plan(

@@ -1,0 +1,72 @@
+"""HTTP requests seen on edges, as the L7 part of rules: only where every edge of a port showed its requests."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from flowmine.policy.model import HttpRule
+from flowmine.ports import PortSet
+from flowmine.synth.http import http_rules
+from flowmine.synth.options import Generalisation, Options
+from flowmine.synth.paths import Request
+
+__all__ = ["HttpPart", "Requests", "requests_of", "split_http"]
+
+Requests = Mapping[int, tuple[Request, ...]]
+"""By edge (row of EDGES), the requests that went through."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpPart:
+    """Some ports of a rule, and the HTTP rules for them (None: layer 4 only)."""
+
+    ports: PortSet
+    http: tuple[HttpRule, ...] | None = None
+    notes: tuple[Generalisation, ...] = field(default=(), compare=False)
+
+
+def requests_of(table: pa.Table) -> dict[int, tuple[Request, ...]]:
+    """Return the HTTP requests of each edge from REQUESTS, those refused and DNS apart."""
+    found: dict[int, list[Request]] = defaultdict(list)
+    columns = (table.column(name).to_pylist() for name in ("edge", "method", "path", "denied", "count"))
+    for edge, method, path, denied, count in zip(*columns, strict=True):
+        if method != "DNS" and not denied and path.startswith("/"):
+            found[edge].append(Request(method, path, count))
+    return {edge: tuple(sorted(requests)) for edge, requests in found.items()}
+
+
+def split_http(
+    rows: Mapping[tuple[str, int], Sequence[int]], ports: PortSet, requests: Requests, options: Options
+) -> Iterator[HttpPart]:
+    """Yield the ports of one rule in parts: each TCP port whose every edge showed its requests with HTTP rules, then the rest.
+
+    ``rows`` are the edges behind each port. A port where some edge showed none (TLS, or not proxied) stays at layer 4,
+    with a note, for what went over it is not known.
+    """
+    notes: list[Generalisation] = []
+    rest = ports
+    for (protocol, number), edges in sorted(rows.items()):
+        shown = [edge for edge in edges if requests.get(edge)]
+        if protocol != "TCP" or not shown or (protocol, number) not in ports:
+            continue
+        if len(shown) < len(edges):
+            notes.append(
+                Generalisation(
+                    "l4",
+                    f"every request on {number}/TCP",
+                    f"{len(edges) - len(shown)} of {len(edges)} edges did not show their requests",
+                    "l7=http",
+                )
+            )
+            continue
+        made = http_rules([each for edge in shown for each in requests[edge]], options)
+        if made.rules is None:
+            notes.extend(made.notes)
+            continue
+        port = PortSet.of([(protocol, number)])
+        rest -= port
+        yield HttpPart(port, made.rules, made.notes)
+    if rest:
+        yield HttpPart(rest, None, tuple(notes))
