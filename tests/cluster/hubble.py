@@ -79,7 +79,7 @@ class Hubble:
 
     def __init__(self, cluster: Cluster, capture: Capture, rng: random.Random) -> None:
         self.cluster = cluster
-        self.old = capture.version < "1.15"
+        self.old = tuple(int(part) for part in capture.version.split(".")[:2]) < (1, 15)
         self.rng = rng
         self.start = datetime.fromisoformat(capture.start).replace(tzinfo=UTC)
         self.start += timedelta(days=capture.day)

@@ -20,7 +20,7 @@ OPEN: Answer = {"egress": "no-policy", "ingress": "no-policy", "verdict": "allow
 
 def engine(policies: Sequence[Policy], queries: list[Query], config: Mapping[str, Any]) -> list[Answer]:
     """Answer with flowmine's own engine; policies that Cilium refuses have no effect."""
-    from flowmine.engine import PolicySet
+    from flowmine.engine.policyset import PolicySet
 
     return list(PolicySet.from_dicts([dict(p) for p in policies], config=dict(config)).verdicts(queries))
 
@@ -88,11 +88,19 @@ class Bench:
         if self.idle:
             self.known |= dict.fromkeys(missing, OPEN)
         elif missing:
-            answers = self.judge(self.cluster.policies, [wanted[key] for key in missing], self.config)
-            self.known |= dict(zip(missing, answers, strict=True))
+            questions = [wanted[key] for key in missing] + self._naming(plan)
+            answers = self.judge(self.cluster.policies, questions, self.config)
+            self.known |= dict(zip(missing, answers, strict=False))
         for connection, keys, _ in asked:
             connection.verdict = self.known[keys[0]]
             connection.answers = [self.known[key] for key in keys[1:]]
+
+    @staticmethod
+    def _naming(plan: list[Connection]) -> list[Query]:
+        """Return questions whose answers do not matter: a batch must hold every pod that names a port."""
+        pods = {e.labels: e for c in plan for e in (c.src, c.dst) if e.named_ports}
+        parties = [pod.party(next(iter(pod.addresses))) for pod in pods.values()]
+        return [{"src": p, "dst": p, "protocol": "TCP", "port": 1} for p in parties]
 
     def names(self, connection: Connection) -> tuple[str, ...]:
         """Return the names that Cilium has learned for an outside address: only those its DNS proxy saw."""

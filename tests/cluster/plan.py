@@ -96,6 +96,7 @@ class Planner:
         self.span = int(capture.hours * 3600 * SECOND)
         ports = [link.port for link in all_links(self.cluster)]
         self.listeners = {p for p in ports if isinstance(p, int)}
+        self._asked: dict[Link, list[str]] = {}
         self.ranges = [p for p in ports if isinstance(p, tuple)]
 
     def plan(self, events: int) -> list[Connection]:
@@ -178,6 +179,11 @@ class Planner:
         return [made]
 
     def _names(self, link: Link) -> list[str]:
+        if link not in self._asked:
+            self._asked[link] = self._names_of(link)
+        return self._asked[link]
+
+    def _names_of(self, link: Link) -> list[str]:
         if link.direct or not target_name(self.cluster, link):
             return []
         if link.dst.startswith("world:"):
@@ -220,8 +226,11 @@ class Planner:
         """Return an ephemeral port that nobody listens on."""
         while True:
             port = self.rng.randrange(32768, 61000)
-            if port not in self.listeners and not any(low <= port <= high for low, high in self.ranges):
+            if not self._listened(port):
                 return port
+
+    def _listened(self, port: int) -> bool:
+        return port in self.listeners or any(low <= port <= high for low, high in self.ranges)
 
     def _fill(self, path: str) -> str:
         rng = self.rng
@@ -243,15 +252,13 @@ class Planner:
         targets = targets or [p for key, pods in self.deployed.pods.items() if key != scan.src for p in pods]
         sources = self.ends(scan.src, None)
         bursts = [self.rng.randrange(self.span) for _ in range(3)]
-        for k in range(scan.probes):
+        closed = [p for p in range(scan.ports[0], scan.ports[1] + 1) if not self._listened(p)]
+        for k in range(scan.probes if closed else 0):
             src, dst = sources[k % len(sources)], self.rng.choice(targets)
             families = self._families(src, dst)
             if src is dst or not families:
                 continue
-            offered = {x.port for x in all_links(self.cluster) if dst.key.startswith(x.dst)} | {53}
-            port = self.rng.choice(
-                [p for p in range(scan.ports[0], scan.ports[1] + 1) if p not in offered][:9999]
-            )
+            port = self.rng.choice(closed)
             start = bursts[k % len(bursts)] + k * 40_000_000 + 100_000_000
             yield Connection(
                 start, src, dst, families[0], scan.proto, port, self.client_port(), listening=False

@@ -15,10 +15,7 @@ from tests.cluster.plan import all_links
 
 _BLOCK = 20_000
 _LOW, _HIGH = 32768, 61000
-_TIME = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z"
-_MARKS = re.compile(
-    rb"(?P<time>" + _TIME + rb')|(?<="uuid":")(?P<uuid>[0-9a-f-]{36})|(?<=_port":)(?P<port>[3-6]\d{4})\b'
-)
+_MARKS = re.compile(rb'"(time|uuid|source_port|destination_port)":"?([^",}]+)')
 
 
 def replay(
@@ -30,55 +27,61 @@ def replay(
     client ports move, so that connections stay apart.
     """
     capture = capture or Capture()
-    block = [_Template(line) for line in lines(cluster, min(count, _BLOCK), capture, judge)]
     ports = {link.port for link in all_links(cluster) if isinstance(link.port, int)}
+    block = [_Template(line, ports) for line in lines(cluster, min(count, _BLOCK), capture, judge)]
     yield from islice(_stamped(block, capture, ports, random.Random(cluster.seed)), count)
 
 
 class _Template:
-    """A line cut at its times, uuid and client ports."""
+    """A line cut at its times, uuid and client ports; ``parts`` is copied and filled in for each stamp."""
 
-    __slots__ = ("at", "kinds", "pieces", "ports")
+    __slots__ = ("at", "parts", "ports", "times", "uuid")
 
-    def __init__(self, line: bytes) -> None:
-        self.pieces: list[bytes] = []
-        self.kinds: list[str] = []
-        self.ports: list[int] = []
+    def __init__(self, line: bytes, listeners: set[int]) -> None:
+        self.parts: list[bytes] = []
+        self.times: list[int] = []
+        self.ports: list[tuple[int, int]] = []
+        self.uuid = 0
         self.at = b""
         end = 0
         for mark in _MARKS.finditer(line):
-            kind = str(mark.lastgroup)
-            self.pieces.append(line[end : mark.start()])
-            self.kinds.append(kind)
-            self.ports.append(int(mark.group()) if kind == "port" else 0)
-            self.at = mark.group() if kind == "time" else self.at
-            end = mark.end()
-        self.pieces.append(line[end:])
+            kind, text = mark.groups()
+            if kind.endswith(b"_port") and (int(text) < _LOW or int(text) in listeners):
+                continue
+            self.parts += [line[end : mark.start(2)], text]
+            place, end = len(self.parts) - 1, mark.end(2)
+            if kind == b"time":
+                self.times.append(place)
+                self.at = text
+            elif kind == b"uuid":
+                self.uuid = place
+            else:
+                self.ports.append((place, int(text)))
+        self.parts.append(line[end:])
 
 
 def _stamped(
     block: list[_Template], capture: Capture, listeners: set[int], rng: random.Random
 ) -> Iterator[bytes]:
     clock = _Clock(timedelta(hours=capture.hours))
-    turn = 0
+    bits, turn = rng.getrandbits, 0
     while block:
         shift = turn * 1009
         for template in block:
-            out: list[bytes] = []
-            time = clock.later(template.at, turn) if template.at else b""
-            for piece, kind, port in zip(template.pieces, template.kinds, template.ports, strict=False):
-                out.append(piece)
-                if kind == "time":
-                    out.append(time)
-                elif kind == "uuid":
-                    text = b"%032x" % rng.getrandbits(128)
-                    out.append(b"-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:])))
-                else:
-                    moved = _LOW + (port - _LOW + shift) % (_HIGH - _LOW)
-                    moved += moved in listeners
-                    out.append(b"%d" % (port if port in listeners else moved))
-            out.append(template.pieces[-1])
-            yield b"".join(out)
+            parts = template.parts.copy()
+            if template.times:
+                time = clock.later(template.at, turn)
+                for place in template.times:
+                    parts[place] = time
+            if template.uuid:
+                text = b"%032x" % bits(128)
+                parts[template.uuid] = b"%b-%b-4%b-a%b-%b" % (
+                    text[:8], text[8:12], text[13:16], text[17:20], text[20:],
+                )  # fmt: skip
+            for place, port in template.ports:
+                moved = _LOW + (port - _LOW + shift) % (_HIGH - _LOW)
+                parts[place] = b"%d" % (moved + (moved in listeners))
+            yield b"".join(parts)
         turn += 1
 
 
@@ -87,16 +90,17 @@ class _Clock:
 
     def __init__(self, span: timedelta) -> None:
         self.span = span
-        self.known: dict[tuple[bytes, int], bytes] = {}
+        self.turn = 0
+        self.known: dict[bytes, bytes] = {}
 
     def later(self, at: bytes, turn: int) -> bytes:
         """Return the RFC 3339 time ``turn`` spans after ``at``."""
         if not turn:
             return at
-        key = (at[:19], turn)
-        if key not in self.known:
-            moved = datetime.fromisoformat(at[:19].decode()).replace(tzinfo=UTC) + turn * self.span
-            self.known = {key: moved.strftime("%Y-%m-%dT%H:%M:%S").encode()} | (
-                self.known if len(self.known) < 10_000 else {}
-            )
-        return self.known[key] + at[19:]
+        second = at[:19]
+        if turn != self.turn:
+            self.turn, self.known = turn, {}
+        if second not in self.known:
+            moved = datetime.fromisoformat(second.decode()).replace(tzinfo=UTC) + turn * self.span
+            self.known[second] = moved.strftime("%Y-%m-%dT%H:%M:%S").encode()
+        return self.known[second] + at[19:]
