@@ -64,9 +64,11 @@ class Score:
 
 def engine(policies: Sequence[Mapping[str, Any]], dual: bool) -> Verdicts:
     """Return flowmine's own engine over a set of policies, one that refuses to work where Cilium refuses a policy."""
-    from flowmine.engine import PolicySet
+    from flowmine.engine.policyset import PolicySet
 
     loaded = PolicySet.from_dicts([dict(each) for each in policies], config={"ipv6": dual})
+    if problems := loaded.problems():
+        raise ValueError(f"Cilium would refuse: {'; '.join(map(str, problems))}")
     return lambda queries: list(loaded.verdicts(list(queries)))
 
 
