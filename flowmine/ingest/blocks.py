@@ -1,0 +1,37 @@
+"""What a capture is cut into before it is decoded."""
+
+from dataclasses import dataclass
+
+__all__ = ["LONGEST", "Block", "Unreadable"]
+
+LONGEST = 64 << 20
+"""The longest line or value that is read, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole values, one a line; ``first`` is the number of the first line in its file.
+
+    ``places`` are the line numbers of the values where they do not just follow; ``unended`` tells that the last line
+    has no end, and may have been cut.
+    """
+
+    data: bytes
+    first: int
+    places: tuple[int, ...] | None = None
+    unended: bool = False
+
+    def lines(self) -> list[tuple[int, bytes]]:
+        """Return the lines that are not blank, each with its number in the file."""
+        lines = self.data.split(b"\n")
+        numbers = self.places or range(self.first, self.first + len(lines))
+        return [(number, line) for number, line in zip(numbers, lines, strict=False) if line.strip()]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A stretch of the input that is no JSON value, or too long a one: where, and why; ``cut`` where the end is missing."""
+
+    line: int
+    reason: str
+    cut: bool = False

@@ -1,0 +1,239 @@
+"""Make FLOWS columns of flow structs: in bulk, and only those asked for."""
+
+from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from flowmine.ingest import caches
+from flowmine.ingest.http import split_url
+from flowmine.ingest.intern import Endpoints
+from flowmine.ingest.masks import Presence
+from flowmine.ingest.names import Codes, drop_reason
+from flowmine.ingest.rows import Rows, Tools
+from flowmine.ingest.shapes import fields_of
+from flowmine.ledger import Ledger
+from flowmine.schema import ENUMS, FLOWS
+
+__all__ = ["Builder"]
+
+_DICTIONARIES = {column: pa.array(names, pa.string()) for column, names in ENUMS.items()}
+_L7 = ENUMS["Type"].index("L7")
+_INGRESS, _EGRESS = (ENUMS["traffic_direction"].index(name) for name in ("INGRESS", "EGRESS"))
+
+
+class Builder:
+    """Makes record batches of flow structs for one reading."""
+
+    def __init__(
+        self, columns: Collection[str], endpoints: Endpoints, ledger: Ledger, *, keep_query: bool = False
+    ) -> None:
+        """Make the given columns of FLOWS, in the schema's order; unknown names and the like go to the ledger."""
+        self.schema = pa.schema([field for field in FLOWS if field.name in columns])
+        self.urls = lru_cache(1 << 16)(partial(split_url, keep_query=keep_query))
+        strings = pa.list_(pa.string())
+        self.labels = caches.Objects(caches.strings, strings)
+        self.policies = caches.Objects(caches.policies, strings)
+        self.services = caches.Objects(caches.service, pa.string())
+        self._versions = caches.Objects(caches.version, pa.string())
+        self._ledger = ledger
+        self._tools = Tools(
+            {column: Codes(column, self._unknown) for column in ENUMS}, endpoints, caches.Flags()
+        )
+        self._presence = Presence(fields_of(columns), endpoints)
+
+    def _unknown(self, what: str) -> None:
+        self._ledger.add("skipped", what)
+
+    def batch(self, flows: Sequence[Any]) -> pa.RecordBatch:
+        """Return one row a flow struct. Raise InputError where two endpoints hash to one id."""
+        rows = Rows(flows, self._tools)
+        arrays = [_MAKERS[name](rows, self) for name in self.schema.names]
+        for version, count in self._versions.counts(rows.take("emitter")).items():
+            if version:
+                self._ledger.versions[version] = self._ledger.versions.get(version, 0) + count
+        if rows.unreadable_times:
+            self._ledger.add("skipped", "a time that cannot be read", count=rows.unreadable_times)
+        self._presence.look(rows)
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def end(self) -> None:
+        """Tell the ledger which fields no flow carried."""
+        for field in self._presence.missing():
+            self._ledger.add("masked", field, count=self._presence.flows)
+
+
+_Maker = Callable[[Rows, Builder], pa.Array]
+
+
+def _dictionary(column: str, codes: npt.NDArray[Any]) -> pa.Array:
+    """Return codes as the column's dictionary array; a negative code is null."""
+    indices = pa.array(codes.astype(np.int8, copy=False), mask=codes < 0)
+    return pa.DictionaryArray.from_arrays(indices, _DICTIONARIES[column])
+
+
+def _nullable(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """Return integers as a column; a negative one is null."""
+    null = values < 0
+    if null.all():
+        return pa.nulls(len(values), kind)
+    return pa.array(np.where(null, 0, values).astype(kind.to_pandas_dtype()), kind, mask=null)
+
+
+def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    return pa.nulls(len(values), kind) if values.count(None) == len(values) else pa.array(values, kind)
+
+
+def _plain(name: str) -> _Maker:
+    return lambda rows, _: _array(rows.take(name), FLOWS.field(name).type)
+
+
+def _enum(name: str) -> _Maker:
+    return lambda rows, _: _dictionary(name, rows.codes(name))
+
+
+def _address(name: str) -> _Maker:
+    return lambda rows, _: _array([getattr(one, name) for one in rows.addresses], pa.string())
+
+
+def _end(place: int, *, local: bool) -> _Maker:
+    def make(rows: Rows, _: Builder) -> pa.Array:
+        end = rows.ends[place]
+        return pa.array(end.local == 1, mask=end.local < 0) if local else pa.array(end.ids)
+
+    return make
+
+
+def _l4(name: str) -> _Maker:
+    return lambda rows, _: _nullable(getattr(rows.l4, name), FLOWS.field(name).type)
+
+
+def _l7(name: str, value: Callable[[Any, Builder], Any]) -> _Maker:
+    def make(rows: Rows, builder: Builder) -> pa.Array:
+        found = {place: value(layer, builder) for place, layer in rows.l7}
+        return rows.sparse(found, FLOWS.field(name).type)
+
+    return make
+
+
+def _http(value: Callable[[Any, Builder], Any]) -> Callable[[Any, Builder], Any]:
+    return lambda layer, builder: None if layer.http is None else value(layer.http, builder)
+
+
+def _dns(value: Callable[[Any], Any]) -> Callable[[Any, Builder], Any]:
+    return lambda layer, _: None if layer.dns is None else value(layer.dns)
+
+
+def _name(query: str) -> str | None:
+    return (query.lower().removesuffix(".") or ".") if query else None
+
+
+def _cached(name: str, cache: Callable[[Builder], caches.Objects]) -> _Maker:
+    return lambda rows, builder: cache(builder).array(rows.take(name))
+
+
+def _absent_is_null(name: str) -> _Maker:
+    def make(rows: Rows, _: Builder) -> pa.Array:
+        values = rows.take(name)
+        if values.count(None) == rows.length:
+            return pa.nulls(rows.length, FLOWS.field(name).type)
+        absent = np.array([value is None for value in values], bool)
+        return _dictionary(name, np.where(absent, -1, rows.codes(name)))
+
+    return make
+
+
+def _l7_type(rows: Rows, _: Builder) -> pa.Array:
+    codes = np.full(rows.length, -1, np.int64)
+    for place, layer in rows.l7:
+        codes[place] = rows.tools.codes["l7_type"][layer.type]
+    return _dictionary("l7_type", codes)
+
+
+def _type(rows: Rows, _: Builder) -> pa.Array:
+    """Return the flow's Type; where a mask left it out, one with layer 7 is L7."""
+    codes = rows.codes("Type")
+    for place, _layer in rows.l7:
+        codes[place] = codes[place] or _L7
+    return _dictionary("Type", codes)
+
+
+def _drop_reason(rows: Rows, _: Builder) -> pa.Array:
+    names, numbers = rows.take("drop_reason_desc"), rows.take("drop_reason")
+    if names.count(None) == numbers.count(None) == rows.length:
+        return pa.nulls(rows.length, pa.string())
+    pairs = zip(names, numbers, strict=True)
+    return pa.array([drop_reason(name) or drop_reason(number) for name, number in pairs], pa.string())
+
+
+def _event(place: int) -> _Maker:
+    return lambda rows, _: pa.array(rows.events[place], mask=rows.events[2])
+
+
+def _count(field: str, direction: int) -> _Maker:
+    """Make a count: the exporter's where it aggregated, else one by direction."""
+
+    def make(rows: Rows, _: Builder) -> pa.Array:
+        counts = (rows.directions == direction).astype(np.uint32)
+        for place, flow in enumerate(rows.flows):
+            one = flow.aggregate
+            if one is not None and (
+                one.ingress_flow_count or one.egress_flow_count or one.unknown_direction_flow_count
+            ):
+                counts[place] = getattr(one, field)
+        return pa.array(counts)
+
+    return make
+
+
+_MAKERS: dict[str, _Maker] = {
+    **{name: _plain(name) for name in ("uuid", "source_names", "destination_names")},
+    **{name: _enum(name) for name in ("verdict", "trace_reason", "sock_xlate_point")},
+    **{
+        name: _l4(name) for name in ("source_port", "destination_port", "icmp_type", "icmp_code", "tcp_flags")
+    },
+    **{
+        name: _cached(name, lambda builder: builder.policies)
+        for name in ("egress_allowed_by", "ingress_allowed_by", "egress_denied_by", "ingress_denied_by")
+    },
+    **{
+        name: _cached(name, lambda builder: builder.services)
+        for name in ("source_service", "destination_service")
+    },
+    "node_labels": _cached("node_labels", lambda builder: builder.labels),
+    "time": lambda rows, _: rows.time,
+    "node_name": lambda rows, _: pa.array(rows.nodes, pa.string()),
+    "Type": _type,
+    "drop_reason_desc": _drop_reason,
+    "event_type": _event(0),
+    "event_sub_type": _event(1),
+    "trace_observation_point": lambda rows, _: _dictionary("trace_observation_point", rows.points),
+    "traffic_direction": lambda rows, _: _dictionary("traffic_direction", rows.directions),
+    "is_reply": lambda rows, _: pa.array(rows.replies, pa.bool_()),
+    "source": _end(0, local=False),
+    "destination": _end(1, local=False),
+    "source_local": _end(0, local=True),
+    "destination_local": _end(1, local=True),
+    "source_ip": _address("source"),
+    "source_xlated": _address("source_xlated"),
+    "destination_ip": _address("destination"),
+    "protocol": lambda rows, _: _dictionary("protocol", rows.l4.protocol),
+    "auth_type": _absent_is_null("auth_type"),
+    "l7_type": _l7_type,
+    "http_method": _l7("http_method", _http(lambda http, _: http.method or None)),
+    "http_path": _l7(
+        "http_path", _http(lambda http, builder: builder.urls(http.url)[0] if http.url else None)
+    ),
+    "http_host": _l7("http_host", _http(lambda http, builder: builder.urls(http.url)[1])),
+    "http_code": _l7("http_code", _http(lambda http, _: http.code or None)),
+    "dns_query": _l7("dns_query", _dns(lambda dns: _name(dns.query))),
+    "dns_ips": _l7("dns_ips", _dns(lambda dns: dns.ips)),
+    "dns_rcode": _l7("dns_rcode", _dns(lambda dns: dns.rcode)),
+    "ingress_count": _count("ingress_flow_count", _INGRESS),
+    "egress_count": _count("egress_flow_count", _EGRESS),
+    "unknown_count": _count("unknown_direction_flow_count", 0),
+}
+"""Column of FLOWS -> how it is made."""

@@ -1,0 +1,104 @@
+"""Undo compression, told by content: gzip (any number of members), zstd, bzip2, xz; anything else passes through."""
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+__all__ = ["CutShort", "compression_of", "decompress"]
+
+_READ = 1 << 17
+
+
+class CutShort(Exception):
+    """The stream ends in the middle, or cannot be read on from there; everything before it was passed on."""
+
+
+class Readable(Protocol):
+    """What can be read: `read` gives at most so many bytes, none at the end."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to ``size`` bytes."""
+
+
+def _gzip() -> Any:
+    try:
+        from isal import isal_zlib
+    except ImportError:
+        return zlib.decompressobj(wbits=31)
+    return isal_zlib.decompressobj(wbits=31)
+
+
+def _zstd() -> Any:
+    import zstandard
+
+    return zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+
+
+_MAKERS: dict[str, tuple[bytes, Callable[[], Any]]] = {
+    "gzip": (b"\x1f\x8b\x08", _gzip),
+    "zstd": (b"\x28\xb5\x2f\xfd", _zstd),
+    "bzip2": (b"BZh", bz2.BZ2Decompressor),
+    "xz": (b"\xfd7zXZ\x00", lzma.LZMADecompressor),
+}
+"""Name -> magic number, and a maker of decompressors that each undo one member and keep what follows it."""
+
+
+def compression_of(head: bytes) -> str | None:
+    """Return the name of the compression that the first bytes tell; None for none."""
+    return next((name for name, (magic, _) in _MAKERS.items() if head.startswith(magic)), None)
+
+
+def decompress(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the content of a stream given in pieces of any size, decompressed as its first bytes tell.
+
+    Raise `CutShort` where a member ends too early or is corrupt, after all that could be read was yielded.
+    """
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= 6:
+            break
+    kind = compression_of(head)
+    if kind is None:
+        if head:
+            yield head
+        yield from chunks
+    else:
+        yield from _members(kind, _pieces(head, chunks))
+
+
+def _pieces(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Cut large pieces up, so that what one of them decompresses to stays bounded."""
+    for chunk in (head, *()):
+        yield from (chunk[at : at + _READ] for at in range(0, len(chunk), _READ))
+    for chunk in chunks:
+        yield from (chunk[at : at + _READ] for at in range(0, len(chunk), _READ))
+
+
+def _members(kind: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    magic, make = _MAKERS[kind]
+    member, read = None, 0
+    for piece in pieces:
+        read += len(piece)
+        data = piece
+        while data:
+            if member is None:
+                data = data.lstrip(b"\x00")  # padding between members is allowed, as gzip does
+                if not data:
+                    break
+                if not magic.startswith(data[: len(magic)]) and not data.startswith(magic):
+                    raise CutShort(f"bytes that are not {kind} begin before compressed byte {read}")
+                member = make()
+            try:
+                content = member.decompress(data)
+            except Exception as error:
+                raise CutShort(f"corrupt {kind} data before compressed byte {read} ({error})") from error
+            if content:
+                yield content
+            data = b""
+            if member.eof:
+                data, member = member.unused_data, None
+    if member is not None:
+        raise CutShort(f"the {kind} stream ends in the middle, at compressed byte {read}")

@@ -1,0 +1,203 @@
+"""The inputs of one reading: paths, patterns, folders, streams; each opened, decompressed and recognised."""
+
+import glob
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from flowmine.errors import InputError
+from flowmine.ingest.compression import CutShort, decompress
+from flowmine.ingest.formats import HEAD, Format, first_time, format_of, holds_events
+from flowmine.ingest.framing import decoded_text
+from flowmine.ingest.times import nanoseconds
+
+__all__ = ["Input", "find"]
+
+_READ = 1 << 18
+
+
+class Input:
+    """One stream of bytes to read: a file, or something opened already.
+
+    ``size`` is in bytes as stored, None where it cannot be known; ``read`` counts those read so far; ``cut`` says
+    why the content ended too early, where it did; ``format`` and ``begins`` (the first event time, nanoseconds) are
+    known after `recognise`.
+    """
+
+    def __init__(self, name: str, path: Path | None = None, stream: BinaryIO | None = None) -> None:
+        """Read ``path``, or ``stream``; messages call it ``name``."""
+        self.name, self.size = name, None if path is None else path.stat().st_size
+        self.read, self.cut = 0, ""
+        self.format: Format | None = None
+        self.begins: int | None = None
+        self._path, self._stream = path, stream
+        self._started: Iterator[bytes] | None = None
+
+    @property
+    def again(self) -> bool:
+        """Tell whether the input can be read more than once."""
+        return self._path is not None
+
+    def recognise(self, *, in_folder: bool) -> str | None:
+        """Look at the beginning; return why the input is not to be read, None where it is.
+
+        In a folder only what holds an event at its beginning counts as a capture.
+        """
+        content = self._content()
+        head = b""
+        for chunk in content:
+            head += chunk
+            if len(head) >= HEAD:
+                break
+        if self._path is None:
+            self._started = _chained(head, content)
+        self.read = 0 if self._path is not None else self.read
+        if not head.strip():
+            return "it is empty" if in_folder else None
+        self.format = format_of(head[:HEAD])
+        self.begins = nanoseconds(first_time(head))
+        if self.format is None:
+            return "not a capture of Hubble flows"
+        if self.format.blocks is None:
+            return self.format.hint
+        if in_folder and self.format.name == "json" and not holds_events(head[:HEAD]):
+            return "JSON, but no Hubble events"
+        return None
+
+    def content(self) -> Iterator[bytes]:
+        """Yield the content, decompressed, as UTF-8. Raise InputError where it cannot be read."""
+        if self._path is None:
+            started, self._started = self._started, None
+            if started is None:
+                raise InputError(f"{self.name}: can be read only once")
+            return started
+        self.read, self.cut = 0, ""
+        return self._content()
+
+    def _content(self) -> Iterator[bytes]:
+        return decoded_text(self._until_cut(decompress(self._raw())))
+
+    def _raw(self) -> Iterator[bytes]:
+        try:
+            stream = self._stream or open(self._path or "", "rb", buffering=0)  # noqa: SIM115, PTH123
+            try:
+                while chunk := stream.read(_READ):
+                    self.read += len(chunk)
+                    yield chunk
+            finally:
+                if self._stream is None:
+                    stream.close()
+        except OSError as error:
+            raise InputError(f"{self.name}: cannot be read ({error.strerror or error})") from error
+
+    def _until_cut(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        try:
+            yield from chunks
+        except CutShort as error:
+            self.cut = str(error)
+
+
+def _chained(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield head
+    yield from rest
+
+
+def find(
+    inputs: Iterable[str | os.PathLike[str] | BinaryIO], *, recursive: bool = True
+) -> tuple[list[Input], list[str]]:
+    """Return the captures that the inputs name, in canonical order, and a note for each file that was left out.
+
+    A path, a glob pattern, a folder (with its folders where ``recursive``), ``-`` for standard input, or an open
+    binary stream. A file named twice is read once. Raise InputError for what does not exist or is no capture.
+    """
+    found: list[Input] = []
+    notes: list[str] = []
+    seen: set[tuple[int, int]] = set()
+    for one in inputs:
+        if not isinstance(one, (str, os.PathLike)):
+            _add(found, Input(getattr(one, "name", None) or "stream", stream=one))
+        elif os.fspath(one) == "-":
+            _add(found, Input("stdin", stream=sys.stdin.buffer))
+        else:
+            for path in _matching(os.fspath(one)):
+                if path.is_dir():
+                    _add_folder(path, found, notes, seen, recursive=recursive)
+                elif _is_new(path, seen):
+                    _add(found, _of(path))
+                else:
+                    notes.append(f"{path}: named more than once, read once")
+    found.sort(key=lambda one: (one.begins or 0, one.name))
+    return found, notes
+
+
+def _matching(text: str) -> list[Path]:
+    if os.path.lexists(text):
+        return [Path(text)]
+    paths = sorted(Path(path) for path in glob.glob(text, recursive=True)) if glob.has_magic(text) else []  # noqa: PTH207
+    if not paths:
+        reason = "no file matches" if glob.has_magic(text) else "no such file or folder"
+        raise InputError(f"{text}: {reason}; name a capture, a folder of captures, or - for standard input")
+    return paths
+
+
+def _is_new(path: Path, seen: set[tuple[int, int]]) -> bool:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    key = (status.st_dev, status.st_ino)
+    new = key not in seen
+    seen.add(key)
+    return new
+
+
+def _of(path: Path) -> Input:
+    if stat.S_ISREG(path.stat().st_mode):
+        return Input(str(path), path)
+    try:
+        return Input(str(path), stream=path.open("rb", buffering=0))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _add(found: list[Input], one: Input) -> None:
+    if reason := one.recognise(in_folder=False):
+        raise InputError(f"{one.name}: {reason}")
+    found.append(one)
+
+
+def _add_folder(
+    folder: Path, found: list[Input], notes: list[str], seen: set[tuple[int, int]], *, recursive: bool
+) -> None:
+    """Add the captures of a folder; every other file is named in a note, hidden ones apart."""
+    before = len(found)
+    for path in _files(folder, recursive=recursive):
+        if not _is_new(path, seen):
+            continue
+        one = Input(str(path), path)
+        try:
+            reason = one.recognise(in_folder=True)
+        except InputError as error:
+            reason = str(error).removeprefix(f"{path}: ")
+        if reason:
+            notes.append(f"{path}: left out: {reason}")
+        else:
+            found.append(one)
+    if len(found) == before:
+        detail = f" ({'; '.join(notes[-3:])})" if notes else ""
+        raise InputError(f"{folder}: no capture of Hubble flows in this folder{detail}")
+
+
+def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
+
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) if recursive else []
+        for name in sorted(names):
+            path = Path(parent, name)
+            if not name.startswith(".") and path.is_file():
+                yield path

@@ -1,0 +1,317 @@
+"""Endpoints: parse each distinct form once, give it its canonical id, and join what is told of it anywhere.
+
+One pod has several raw forms: `ID` and `workloads` exist only in its own node's events, and old Cilium writes no
+`cluster_name`. The raw bytes are therefore only the key of a cache; the id comes from `labels.endpoint_id`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from flowmine.errors import InputError
+from flowmine.labels import CLUSTER_KEY, UNKNOWN_ID, CanonicalEndpoint, canonical, endpoint_id, parse
+from flowmine.schema import ENDPOINTS, PODS
+
+__all__ = ["HAS_ID", "HOST", "PLACE", "UNSEEN", "Endpoints", "cluster_of_node"]
+
+UNSEEN, HAS_ID, HOST, PLACE = range(4)
+"""What a raw form says of where the end is: nothing; a local endpoint; the node itself; not on the node."""
+
+_Value = TypeVar("_Value", int, str)
+
+_FEW = 8
+_CACHE_BYTES = 48 << 20
+
+
+def cluster_of_node(node_name: str | None) -> str:
+    """Return the cluster in an emitting node's name, ``cluster/node``; empty where it names none.
+
+    >>> cluster_of_node("prod/node-1"), cluster_of_node("node-1")
+    ('prod', '')
+    """
+    cluster, slash, _ = (node_name or "").partition("/")
+    return cluster if slash else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """One raw form of an endpoint, parsed."""
+
+    cluster_name: str = ""
+    namespace: str = ""
+    labels: tuple[str, ...] = ()
+    identity: int = 0
+    pod_name: str = ""
+    local: int = UNSEEN
+    has_id: bool = False
+    workloads: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def own_cluster(self) -> bool:
+        """Tell whether the form itself names its cluster."""
+        return bool(self.cluster_name) or any(parse(label).key == CLUSTER_KEY for label in self.labels)
+
+    def canonical(self, cluster_name: str) -> CanonicalEndpoint:
+        """Return what the form stands for in an event of a node of ``cluster_name``."""
+        return canonical(
+            cluster_name=self.cluster_name or cluster_name,
+            namespace=self.namespace,
+            labels=self.labels,
+            identity=self.identity,
+            pod_name=self.pod_name,
+        )
+
+
+@dataclass(slots=True)
+class _Row:
+    """A row of ENDPOINTS in the making."""
+
+    what: CanonicalEndpoint
+    identities: set[int] = field(default_factory=set)
+    workloads: set[tuple[str, str]] = field(default_factory=set)
+    pods: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Pod:
+    local: bool = False
+    workload: str = ""
+
+
+class _Cache(dict[bytes, int]):
+    """Raw bytes -> number of the form; a miss parses and registers it."""
+
+    def __init__(self, owner: "Endpoints") -> None:
+        super().__init__()
+        self._owner = owner
+
+    def __missing__(self, raw: bytes) -> int:
+        number = self[raw] = self._owner._learn(raw)
+        return number
+
+
+class Endpoints:
+    """Every endpoint of one reading: ids by raw form, and the tables ENDPOINTS and PODS, which grow meanwhile."""
+
+    def __init__(self) -> None:
+        """Begin with no endpoint known."""
+        self._rows: dict[int, _Row] = {}
+        self._pods: dict[tuple[int, str, str], _Pod] = {}
+        self.seen: set[str] = set()
+        """Which endpoint fields any form carried: labels, identity, ID, pod_name, namespace."""
+        self._forget()
+
+    def _forget(self) -> None:
+        self._cache = _Cache(self)
+        self._bytes = 0
+        self._forms: list[_Form] = []
+        self._ids: list[int] = []
+        self._floating: list[bool] = []
+        self._local: list[int] = []
+        self._of_cluster: dict[tuple[int, str], int] = {}
+        self._arrays: tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]] | None = None
+
+    def ids(
+        self, raws: Iterable[Any], nodes: Sequence[str | None]
+    ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int8]]:
+        """Return the ids of raw endpoint objects (JSON bytes; empty where absent) and what each says of its place.
+
+        ``nodes`` are the emitting nodes: their cluster is that of an endpoint which names none itself. Raise
+        InputError where two different endpoints hash to one id.
+        """
+        if self._bytes > _CACHE_BYTES:
+            self._forget()
+        numbers = np.fromiter(map(self._cache.__getitem__, map(bytes, raws)), np.int64, len(nodes))
+        if self._arrays is None or len(self._arrays[0]) != len(self._forms):
+            self._arrays = (
+                np.array(self._ids, np.uint64),
+                np.array(self._floating, bool),
+                np.array(self._local, np.int8),
+            )
+        ids, floating, local = (array[numbers] for array in self._arrays)
+        if floating.any():
+            self._place(ids, np.flatnonzero(floating), numbers, nodes)
+        return ids, local
+
+    def _place(
+        self,
+        ids: npt.NDArray[np.uint64],
+        rows: npt.NDArray[np.int64],
+        numbers: npt.NDArray[np.int64],
+        nodes: Sequence[str | None],
+    ) -> None:
+        """Fill in the ids of forms that take their cluster from the emitting node."""
+        known, clusters = self._of_cluster, _Clusters()
+        places = rows.tolist()
+        keys = [
+            (number, clusters[nodes[row]]) for number, row in zip(numbers[rows].tolist(), places, strict=True)
+        ]
+        for key in set(keys).difference(known):
+            known[key] = self._register(self._forms[key[0]], key[1])
+        ids[rows] = list(map(known.__getitem__, keys))
+
+    def _learn(self, raw: bytes) -> int:
+        form = _parse(raw)
+        number = len(self._forms)
+        floating = not form.own_cluster and bool(form.labels or form.identity or form.pod_name)
+        self._forms.append(form)
+        self._floating.append(floating)
+        self._local.append(form.local)
+        self._ids.append(UNKNOWN_ID if floating else self._register(form, ""))
+        self._bytes += len(raw) + 600
+        present = {
+            "labels": form.labels,
+            "identity": form.identity,
+            "ID": form.has_id,
+            "pod_name": form.pod_name,
+            "namespace": form.namespace,
+        }
+        self.seen.update(name for name, value in present.items() if value)
+        return number
+
+    def _register(self, form: _Form, cluster_name: str) -> int:
+        """Return the id of a form, and join what it tells to its rows."""
+        what = form.canonical(cluster_name)
+        identifier = endpoint_id(what)
+        if identifier == UNKNOWN_ID:
+            return identifier
+        row = self._rows.setdefault(identifier, _Row(what))
+        if row.what != what:
+            raise InputError(
+                f"endpoints {row.what} and {what} have the same 64-bit id {identifier:#x}; "
+                "read their captures in separate runs"
+            )
+        _keep_few(row.identities, form.identity)
+        row.workloads.update(form.workloads)
+        if form.pod_name:
+            _keep_few(row.pods, form.pod_name)
+            pod = self._pods.setdefault((identifier, form.namespace or what.namespace, form.pod_name), _Pod())
+            pod.local |= form.has_id
+            if form.workloads:
+                texts = [f"{kind}/{name}" for kind, name in form.workloads]
+                pod.workload = min([*texts, pod.workload] if pod.workload else texts)
+        return identifier
+
+    def table(self) -> pa.Table:
+        """Return all endpoints seen so far as ENDPOINTS, sorted by id."""
+        rows = sorted(self._rows.items())
+        main = [min(row.workloads, default=("", "")) for _, row in rows]
+        columns = {
+            "id": pa.array([identifier for identifier, _ in rows], pa.uint64()),
+            "cluster_name": [row.what.cluster_name for _, row in rows],
+            "namespace": [row.what.namespace for _, row in rows],
+            "labels": [list(row.what.labels) for _, row in rows],
+            "reserved": [list(row.what.reserved) for _, row in rows],
+            "pod": [row.what.pod for _, row in rows],
+            "identities": [sorted(row.identities) for _, row in rows],
+            "workload_kind": [kind for kind, _ in main],
+            "workload_name": [name for _, name in main],
+            "workloads": [len(row.workloads) for _, row in rows],
+            "pods": [sorted(row.pods) for _, row in rows],
+        }
+        return pa.table(columns, schema=ENDPOINTS)
+
+    def pods(self) -> pa.Table:
+        """Return all pods seen so far as PODS, sorted."""
+        rows = sorted(self._pods.items())
+        columns = {
+            "endpoint": pa.array([endpoint for (endpoint, _, _), _ in rows], pa.uint64()),
+            "namespace": [namespace for (_, namespace, _), _ in rows],
+            "pod_name": [name for (_, _, name), _ in rows],
+            "local": [pod.local for _, pod in rows],
+            "workload": [pod.workload for _, pod in rows],
+        }
+        return pa.table(columns, schema=PODS)
+
+
+class _Clusters(dict[str | None, str]):
+    def __missing__(self, node: str | None) -> str:
+        cluster = self[node] = cluster_of_node(node)
+        return cluster
+
+
+def _keep_few(kept: set[_Value], value: _Value) -> None:
+    """Keep the smallest few values, whatever the order they come in."""
+    if value:
+        kept.add(value)
+        if len(kept) > _FEW:
+            kept.remove(max(kept))
+
+
+def _parse(raw: bytes) -> _Form:
+    """Parse a raw endpoint, snake_case or camelCase, as leniently as its parts allow."""
+    if not raw:
+        return _Form()
+    try:
+        value = msgspec.json.decode(raw)
+    except UnicodeDecodeError:
+        return _parse(raw.decode("utf-8", "replace").encode())
+    except (msgspec.MsgspecError, RecursionError):
+        return _Form()
+    if not isinstance(value, dict):
+        return _Form()
+    labels = tuple(_labels(value.get("labels")))
+    identity = _number(value.get("identity"))
+    has_id = _number(value.get("ID", value.get("id"))) > 0
+    return _Form(
+        cluster_name=_text(value.get("cluster_name", value.get("clusterName"))),
+        namespace=_text(value.get("namespace")),
+        labels=labels,
+        identity=identity,
+        pod_name=_text(value.get("pod_name", value.get("podName"))),
+        local=_locality(labels, identity, has_id),
+        has_id=has_id,
+        workloads=tuple(_workloads(value.get("workloads"))),
+    )
+
+
+def _locality(labels: tuple[str, ...], identity: int, has_id: bool) -> int:
+    """Tell where the end is: an endpoint number exists on its own node only, and only a node's own host is identity 1.
+
+    Source: Cilium ``pkg/hubble/parser/common``: `ID` is filled from the node's own endpoint list.
+    """
+    if has_id:
+        return HAS_ID
+    if identity == 1 or "reserved:host" in labels:
+        return HOST
+    reserved = labels and all(
+        parse(label).source in ("reserved", "cidr", "cidrgroup", "fqdn", "node") for label in labels
+    )
+    if reserved or (not labels and 1 < identity < 256):
+        return UNSEEN if _may_be_local(labels, identity) else PLACE
+    return UNSEEN
+
+
+def _may_be_local(labels: tuple[str, ...], identity: int) -> bool:
+    """Tell whether a reserved end may lie on any node: health, init, unmanaged and ingress endpoints do."""
+    keys = {parse(label).key for label in labels}
+    return bool(keys & {"health", "init", "unmanaged", "ingress"}) or identity in (3, 4, 5, 8)
+
+
+def _labels(value: object) -> list[str]:
+    if isinstance(value, dict):
+        return [f"{key}={text}" if text else str(key) for key, text in value.items()]
+    if isinstance(value, list):
+        return [text for text in value if isinstance(text, str) and text]
+    return []
+
+
+def _workloads(value: object) -> list[tuple[str, str]]:
+    items = value if isinstance(value, list) else []
+    pairs = [(_text(item.get("kind")), _text(item.get("name"))) for item in items if isinstance(item, dict)]
+    return [pair for pair in pairs if pair[1]]
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value[:20])
+    return value if isinstance(value, int) and 0 <= value < 1 << 32 else 0

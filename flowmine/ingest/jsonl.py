@@ -1,0 +1,320 @@
+"""Decode blocks of Hubble's JSON into flow structs; what is no plain flow takes the lenient way, line by line."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from flowmine.errors import InputError
+from flowmine.ingest.blocks import Block, Unreadable
+from flowmine.ingest.normal import canonical_record, record_kind
+from flowmine.ingest.shapes import NO_ADDRESSES, Decoders, is_odd
+from flowmine.ingest.times import nanoseconds
+from flowmine.ingest.wrappers import Partials, payloads
+from flowmine.ledger import Ledger
+
+__all__ = ["Keep", "Lines"]
+
+Keep = Callable[[dict[str, Any]], bool]
+"""A predicate over a record in canonical form (`normal.canonical_record`)."""
+
+_BAD = (ValueError, RecursionError, OverflowError)
+_FIELD = re.compile(r"^(?P<what>.*) - at `\$\.(?P<path>[\w.]+)")
+
+
+class Lines:
+    """The decoder of one input: flows out, everything else into the ledger.
+
+    The plain way is a typed decoder over a whole block. It passes over the outer ``node_name`` and ``time``, which
+    repeat the flow's; a file whose flows lack theirs, or have no wrapper, is told by its blocks and read accordingly.
+    """
+
+    def __init__(
+        self, name: str, decoders: Decoders, ledger: Ledger, *, keep: Keep | None = None, strict: bool = False
+    ) -> None:
+        """Decode the input called ``name``; with ``strict`` the first bad line raises InputError."""
+        self._name, self._decoders, self._ledger = name, decoders, ledger
+        self._keep, self._strict = keep, strict
+        self._way = "lean"
+        self._partials = Partials()
+        self.events = 0
+        """How many events, flows and others, were recognised."""
+        self.failed = 0
+        """How many lines were not."""
+
+    def flows(self, block: Block | Unreadable) -> list[Any]:
+        """Return the flow structs of a block, in order; raise InputError for a bad line with ``strict``."""
+        flows = self._flows(block)
+        self.events += len(flows)
+        return flows
+
+    def _flows(self, block: Block | Unreadable) -> list[Any]:
+        if isinstance(block, Unreadable):
+            self._unreadable(block)
+            return []
+        if self._keep is not None:
+            return self._line_by_line(block)
+        try:
+            records = getattr(self._decoders, self._way).decode_lines(block.data)
+        except _BAD:
+            return self._line_by_line(block)
+        flows = records if self._way == "bare" else [record.flow for record in records]
+        odd = self._odd(flows)
+        if not odd:
+            return flows
+        if len(odd) * 2 > len(flows) and self._change_way(flows[odd[0]]):
+            return self._flows(block)
+        return self._mend(block, flows, odd)
+
+    def records(self, block: Block | Unreadable) -> Iterator[tuple[bytes, dict[str, Any], str]]:
+        """Yield every record of a block: its bytes without wrapper, its canonical form, its ``file:line``."""
+        if isinstance(block, Unreadable):
+            self._unreadable(block)
+            return
+        for line, text, last in self._lines(block):
+            try:
+                found = [self._record(payload) for payload in payloads(text, self._partials)]
+            except _BAD as error:
+                self._bad(line, error, last)
+                continue
+            for raw, kind, record in found:
+                if kind in ("flow", "bare"):
+                    self.events += 1
+                    if self._keep is not None and not self._keep(record):
+                        continue
+                else:
+                    self._tell(kind, record)
+                yield raw if kind != "bare" else _wrapped(raw, record), record, f"{self._name}:{line}"
+
+    def end(self) -> list[Any]:
+        """Return the flows of lines that a log driver cut in pieces and never finished; tell the others."""
+        flows: list[Any] = []
+        for text in self._partials.rest():
+            flows += self._lenient(0, text, last=True)
+        return flows
+
+    def _odd(self, flows: list[Any]) -> list[int]:
+        """Return the places of flows that the typed decoder may have read in part only."""
+        if self._way == "bare":
+            return [
+                place
+                for place, flow in enumerate(flows)
+                if flow.node_name is None or flow.IP is NO_ADDRESSES or bytes(flow.flow)
+            ]
+        try:
+            names = [flow.node_name for flow in flows]
+            times = [flow.time for flow in flows]
+            if None not in names and None not in times and NO_ADDRESSES not in [flow.IP for flow in flows]:
+                return []
+        except AttributeError:
+            pass
+        return [
+            place
+            for place, flow in enumerate(flows)
+            if flow is None or flow.node_name is None or flow.time is None or flow.IP is NO_ADDRESSES
+        ]
+
+    def _change_way(self, odd: Any) -> bool:
+        """Choose another decoder for a file most of whose records the present one did not read; tell whether it did."""
+        if self._way != "lean":
+            return False
+        if odd is None:
+            self._way = "bare"
+        elif odd.node_name is None or odd.time is None:
+            self._way = "full"
+        return self._way != "lean"
+
+    def _mend(self, block: Block, flows: list[Any], odd: list[int]) -> list[Any]:
+        lines = block.lines()
+        if len(lines) != len(flows):
+            return self._line_by_line(block)
+        result: list[Any] = []
+        done = 0
+        for place in odd:
+            result += flows[done:place]
+            line, text = lines[place]
+            result += self._one(line, text, last=block.unended and place == len(lines) - 1)
+            done = place + 1
+        return result + flows[done:]
+
+    def _lines(self, block: Block) -> Iterator[tuple[int, bytes, bool]]:
+        lines = block.lines()
+        for place, (line, text) in enumerate(lines):
+            yield line, text, block.unended and place == len(lines) - 1
+
+    def _line_by_line(self, block: Block) -> list[Any]:
+        return [flow for line, text, last in self._lines(block) for flow in self._one(line, text, last=last)]
+
+    def _one(self, line: int, text: bytes, *, last: bool) -> list[Any]:
+        """Return the flows of one line, which is most likely a plain one."""
+        if self._keep is None:
+            try:
+                flow = self._plain(text)
+            except _BAD:
+                flow = None
+            if flow is not None:
+                return [flow]
+        return self._lenient(line, text, last=last)
+
+    def _plain(self, text: bytes) -> Any:
+        """Return the flow of a ``{"flow": …}`` line; None where there is more to it."""
+        record = self._decoders.full.decode(text)
+        flow = record.flow
+        if flow is None or ((flow.node_name is None or flow.IP is NO_ADDRESSES) and is_odd(text)):
+            return None
+        if flow.node_name is None:
+            flow.node_name = record.node_name
+        if flow.time is None:
+            flow.time = record.time
+        return flow
+
+    def _lenient(self, line: int, text: bytes, *, last: bool) -> list[Any]:
+        """Return the flows of any line: wrapped, bare, in another spelling; tell the rest."""
+        try:
+            found = list(payloads(text, self._partials))
+        except UnicodeDecodeError:
+            return self._repaired(line, text, last=last)
+        except _BAD as error:
+            self._bad(line, error, last)
+            return []
+        flows: list[Any] = []
+        for payload in found:
+            try:
+                flow = self._payload(line, payload)
+            except UnicodeDecodeError:
+                flows += self._repaired(line, payload, last=last)
+                continue
+            except _BAD as error:
+                self._bad(line, error, last)
+                continue
+            if flow is not None:
+                flows.append(flow)
+        return flows
+
+    def _repaired(self, line: int, text: bytes, *, last: bool) -> list[Any]:
+        """Read a line whose bytes are not all UTF-8 with the broken ones replaced."""
+        self._ledger.add("skipped", "bytes that are not UTF-8, replaced")
+        if self._strict:
+            raise InputError(f"{self._name}:{line}: bytes that are not UTF-8")
+        return self._lenient(line, text.decode("utf-8", "replace").encode(), last=last)
+
+    def _payload(self, line: int, payload: bytes) -> Any:
+        if self._keep is None:
+            try:
+                if (flow := self._plain(payload)) is not None:
+                    return flow
+            except msgspec.ValidationError:
+                pass
+        _, kind, record = self._record(payload)
+        if kind not in ("flow", "bare"):
+            self._tell(kind, record)
+        elif self._keep is not None and not self._keep(record):
+            self.events += 1
+        else:
+            return self._typed(line, record)
+        return None
+
+    def _record(self, payload: bytes) -> tuple[bytes, str, dict[str, Any]]:
+        value = msgspec.json.decode(payload)
+        kind = record_kind(value) if isinstance(value, dict) else None
+        if kind is None:
+            raise ValueError("not a Hubble event")
+        return payload, kind, canonical_record(value, kind)
+
+    def _typed(self, line: int, record: dict[str, Any]) -> Any:
+        """Return the struct of a canonical record; a field of a wrong type is left out and told."""
+        for _ in range(16):
+            try:
+                return self._plain(msgspec.json.encode(record))
+            except msgspec.ValidationError as error:
+                found = _FIELD.match(str(error))
+                if not found or not _drop(record, found["path"].split(".")):
+                    raise
+                self._ledger.add("skipped", f"field {found['path']}: {found['what']}")
+                if self._strict:
+                    raise InputError(f"{self._name}:{line}: {error}") from error
+        raise ValueError("too many fields of a wrong type")
+
+    def _tell(self, kind: str, record: dict[str, Any]) -> None:
+        """Write an event that is no flow into the ledger."""
+        self.events += 1
+        node, at = str(record.get("node_name") or ""), nanoseconds(record.get("time"))
+        event = record[kind]
+        if kind == "lost_events":
+            count = event.get("num_events_lost", 0)
+            first, last = nanoseconds(event.get("first")), nanoseconds(event.get("last"))
+            self._ledger.add(
+                "lost",
+                str(event.get("source", "UNKNOWN_LOST_EVENT_SOURCE")),
+                node=node,
+                count=int(count) if str(count).isdigit() else 0,
+                first=at if first is None else first,
+                last=at if last is None else last,
+            )
+        elif kind == "node_status":
+            state = str(event.get("state_change", "UNKNOWN_NODE_STATE"))
+            for name in event.get("node_names") or [node]:
+                self._ledger.add("node_status", state, node=str(name), first=at)
+        else:
+            self._ledger.add("skipped", kind, node=node, first=at)
+
+    def _unreadable(self, stretch: Unreadable) -> None:
+        if stretch.cut:
+            self._cut(stretch.line, stretch.reason)
+        else:
+            self._fail(stretch.line, stretch.reason)
+
+    def _bad(self, line: int, error: Exception, last: bool) -> None:
+        text = str(error)
+        if last and "truncated" in text:
+            self._cut(line, "the last line is cut short")
+        elif isinstance(error, msgspec.ValidationError):
+            self._fail(line, "a field of a wrong type", text)
+        elif isinstance(error, RecursionError):
+            self._fail(line, "nested too deeply")
+        elif isinstance(error, msgspec.DecodeError):
+            self._fail(line, "not JSON", text)
+        elif isinstance(error, UnicodeDecodeError):
+            self._fail(line, "not UTF-8")
+        else:
+            self._fail(line, text)
+
+    def cut_input(self, reason: str) -> None:
+        """Tell that the input itself ended too early; raise InputError with ``strict``."""
+        self._tell_cut(self._name, reason)
+
+    def _cut(self, line: int, reason: str) -> None:
+        self.failed += 1
+        self._tell_cut(f"{self._name}:{line}", reason)
+
+    def _tell_cut(self, place: str, reason: str) -> None:
+        self._ledger.add("cut", self._name)
+        self._ledger.notes.append(f"{place}: {reason}")
+        if self._strict:
+            raise InputError(f"{place}: {reason}")
+
+    def _fail(self, line: int, reason: str, detail: str = "") -> None:
+        self.failed += 1
+        place = f"{self._name}:{line}"
+        self._ledger.add_bad(place, reason, detail)
+        if self._strict:
+            raise InputError(f"{place}: {reason}{f' ({detail})' if detail else ''}")
+
+
+def _drop(record: dict[str, Any], path: list[str]) -> bool:
+    """Take out the field at a path; of what is left, a list or an object with free keys, the whole."""
+    *parents, last = path
+    holder: Any = record
+    for key in parents:
+        if not isinstance(holder.get(key), dict):
+            return holder.pop(key, None) is not None
+        holder = holder[key]
+    return holder.pop(last, None) is not None
+
+
+def _wrapped(raw: bytes, record: dict[str, Any]) -> bytes:
+    """Return a bare flow as Hubble prints it: with its node and time around it."""
+    outer = {name: record[name] for name in ("node_name", "time") if name in record}
+    rest = msgspec.json.encode(outer)[1:]
+    return b'{"flow":' + raw + (b"," if outer else b"") + rest

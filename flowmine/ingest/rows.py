@@ -1,0 +1,186 @@
+"""One batch of flow structs, and what several of its columns are made of, each made once."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import chain
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from flowmine.ingest import times
+from flowmine.ingest.caches import Flags
+from flowmine.ingest.intern import HAS_ID, HOST, PLACE, UNSEEN, Endpoints
+from flowmine.ingest.names import Codes
+from flowmine.ingest.shapes import NO_EVENT, Layer7, Ports
+from flowmine.schema import ENUMS
+
+__all__ = ["End", "Layer4", "Rows", "Tools"]
+
+_NO_PORTS = Ports()
+_NO_L4: dict[str, Ports] = {"": _NO_PORTS}
+_WITH_PORTS = [ENUMS["protocol"].index(name) for name in ("TCP", "UDP", "SCTP")]
+_WITH_TYPE = [ENUMS["protocol"].index(name) for name in ("ICMPv4", "ICMPv6")]
+
+_Ints = npt.NDArray[np.int64]
+_Bools = npt.NDArray[np.bool_]
+
+
+class Layer4(NamedTuple):
+    """Protocol codes (-1 absent), ports, ICMP message and TCP flags, each with -1 for null."""
+
+    protocol: _Ints
+    source_port: _Ints
+    destination_port: _Ints
+    icmp_type: _Ints
+    icmp_code: _Ints
+    tcp_flags: _Ints
+
+
+class End(NamedTuple):
+    """Endpoint ids, and whether each is on the emitting node (1, 0, or -1 where the event cannot tell)."""
+
+    ids: npt.NDArray[np.uint64]
+    local: _Ints
+
+
+class Tools(NamedTuple):
+    """What outlives a batch: the tables of codes, the endpoints, the cache of flags."""
+
+    codes: dict[str, Codes]
+    endpoints: Endpoints
+    flags: Flags
+
+
+class Rows:
+    """The flow structs of one batch."""
+
+    def __init__(self, flows: Sequence[Any], tools: Tools) -> None:
+        """Take the structs, which must have the fields that will be asked for."""
+        self.flows, self.tools, self.length = flows, tools, len(flows)
+        self.unreadable_times = 0
+        self._codes: dict[str, npt.NDArray[np.int8]] = {}
+
+    def take(self, field: str) -> list[Any]:
+        """Return one field of every flow."""
+        return list(map(attrgetter(field), self.flows))
+
+    def codes(self, column: str) -> npt.NDArray[np.int8]:
+        """Return the codes of an enumerated field; 0 where it is absent or unknown."""
+        if column not in self._codes:
+            found = map(self.tools.codes[column].__getitem__, self.take(column))
+            self._codes[column] = np.fromiter(found, np.int8, self.length)
+        return self._codes[column]
+
+    @cached_property
+    def time(self) -> pa.Array:
+        """Event times."""
+
+        def unreadable(_: str) -> None:
+            self.unreadable_times += 1
+
+        return times.column([flow.time for flow in self.flows], unreadable)
+
+    @cached_property
+    def nodes(self) -> list[str | None]:
+        """Names of the emitting nodes."""
+        return [flow.node_name for flow in self.flows]
+
+    @cached_property
+    def addresses(self) -> list[Any]:
+        """The ``IP`` objects."""
+        return [flow.IP for flow in self.flows]
+
+    @cached_property
+    def directions(self) -> npt.NDArray[np.int8]:
+        """Codes of ``traffic_direction``."""
+        return self.codes("traffic_direction")
+
+    @cached_property
+    def points(self) -> npt.NDArray[np.int8]:
+        """Codes of ``trace_observation_point``, from the event's sub type where a mask left the point out.
+
+        Cilium numbers both alike (``pkg/monitor/api``), but for 0, which is TO_ENDPOINT or a sub type not told.
+        """
+        codes = self.codes("trace_observation_point")
+        kinds, subs, absent = self.events
+        told = (codes == 0) & ~absent & (kinds == 4) & (subs > 0) & (subs < 14)
+        return np.where(told, subs, codes).astype(np.int8)
+
+    @cached_property
+    def events(self) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16], _Bools]:
+        """Monitor message types, sub types, and where there is none."""
+        events = [flow.event_type for flow in self.flows]
+        kinds = np.array([event.type for event in events], np.int16)
+        subs = np.array([event.sub_type for event in events], np.int16)
+        absent = np.array([event is NO_EVENT for event in events], bool)
+        return kinds, subs, absent
+
+    @cached_property
+    def replies(self) -> list[bool | None]:
+        """Three states: the deprecated ``reply: true`` also says yes, its absence nothing."""
+        known, old = self.take("is_reply"), self.take("reply")
+        if True not in old:
+            return known
+        return [True if now is None and reply else now for now, reply in zip(known, old, strict=True)]
+
+    @cached_property
+    def l4(self) -> Layer4:
+        """Layer 4 of every flow."""
+        layers = [flow.l4 or _NO_L4 for flow in self.flows]
+        names = list(chain.from_iterable(layers))
+        ports = list(chain.from_iterable(map(dict.values, layers)))
+        if len(names) != self.length:  # several protocols in one flow: the first counts
+            pairs = [next(iter(layer.items())) for layer in layers]
+            names, ports = [name for name, _ in pairs], [port for _, port in pairs]
+        table = self.tools.codes["protocol"]
+        protocol = np.array([table[name] if name else -1 for name in names], np.int64)
+        ported, typed = np.isin(protocol, _WITH_PORTS), np.isin(protocol, _WITH_TYPE)
+        source = np.array([one.source_port for one in ports], np.int64)
+        destination = np.array([one.destination_port for one in ports], np.int64)
+        kind, code = np.full(self.length, -1, np.int64), np.full(self.length, -1, np.int64)
+        for place in np.flatnonzero(typed).tolist():
+            kind[place], code[place] = ports[place].type, ports[place].code
+        flags = np.array(
+            list(map(self.tools.flags.__getitem__, map(bytes, [one.flags for one in ports]))), np.int64
+        )
+        return Layer4(
+            protocol,
+            np.where(ported & (source > 0), source, -1),
+            np.where(ported & (destination > 0), destination, -1),
+            kind,
+            code,
+            np.where(protocol == _WITH_PORTS[0], flags, -1),
+        )
+
+    @cached_property
+    def l7(self) -> list[tuple[int, Layer7]]:
+        """Layer 7 where there is one: row and object."""
+        return [(place, flow.l7) for place, flow in enumerate(self.flows) if flow.l7 is not None]
+
+    @cached_property
+    def ends(self) -> tuple[End, End]:
+        """Source and destination.
+
+        An endpoint number is given to the emitting node's own endpoints, so where one end has it and the other has
+        not, the other is elsewhere; where neither has, a field mask may have left it out.
+        """
+        source_ids, source = self.tools.endpoints.ids([flow.source for flow in self.flows], self.nodes)
+        target_ids, target = self.tools.endpoints.ids([flow.destination for flow in self.flows], self.nodes)
+        return End(source_ids, _local(source, target)), End(target_ids, _local(target, source))
+
+    def sparse(self, values: dict[int, Any], kind: pa.DataType) -> pa.Array:
+        """Return a column that is null but for a few rows."""
+        if not values:
+            return pa.nulls(self.length, kind)
+        places = np.full(self.length, -1, np.int64)
+        places[list(values)] = np.arange(len(values))
+        return pa.array(list(values.values()), kind).take(pa.array(places, mask=places < 0))
+
+
+def _local(end: npt.NDArray[np.int8], other: npt.NDArray[np.int8]) -> _Ints:
+    here = (end == HAS_ID) | (end == HOST)
+    elsewhere = (end == PLACE) | ((end == UNSEEN) & (other == HAS_ID))
+    return np.where(here, 1, np.where(elsewhere, 0, -1))

@@ -1,0 +1,235 @@
+"""Captured flows as one source: FLOWS batches, and the endpoints and the ledger that grow while it is read."""
+
+import os
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowmine.errors import InputError, UsageError
+from flowmine.ingest.columns import Builder
+from flowmine.ingest.dedup import SeenIds, keys_of
+from flowmine.ingest.files import Input, find
+from flowmine.ingest.intern import Endpoints
+from flowmine.ingest.jsonl import Keep, Lines
+from flowmine.ingest.lockstep import in_step
+from flowmine.ingest.shapes import decoders, fields_of
+from flowmine.ingest.times import nanoseconds
+from flowmine.ledger import Ledger
+from flowmine.schema import FLOWS
+
+__all__ = ["Options", "Progress", "Source", "open_flows"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a reading is: bytes as stored (``total`` None where unknown) and events passed on."""
+
+    read: int
+    total: int | None
+    flows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to read: see `open_flows`."""
+
+    columns: frozenset[str]
+    keep: Keep | None = None
+    dedup: bool = True
+    strict: bool = False
+    keep_query: bool = False
+    batch_rows: int = 1 << 16
+    progress: Callable[[Progress], None] | None = None
+
+
+def open_flows(
+    *inputs: str | os.PathLike[str] | BinaryIO,
+    columns: Collection[str] | None = None,
+    keep: Keep | None = None,
+    dedup: bool = True,
+    strict: bool = False,
+    keep_query: bool = False,
+    batch_rows: int = 1 << 16,
+    progress: Callable[[Progress], None] | None = None,
+    recursive: bool = True,
+) -> "Source":
+    """Open captures of Hubble flows, whatever their layout, compression and log wrapper, and recognise them.
+
+    ``inputs`` are paths, glob patterns, folders (only files whose content is a capture are read; ``recursive``),
+    ``-`` for standard input, or open binary streams. ``columns`` of FLOWS are made, all by default. ``keep`` is asked
+    about every flow, as a record in canonical form (much slower than without). ``dedup`` counts equal uuids once,
+    exactly over a window of a million events. ``strict`` makes the first bad line an error. ``keep_query`` keeps the
+    queries of HTTP paths. ``batch_rows`` is the most rows of a batch; ``progress`` is called now and then.
+
+    Raise InputError where an input does not exist, cannot be read or is no capture, and UsageError for no input or a
+    column that FLOWS does not have.
+    """
+    if not inputs:
+        raise UsageError("no input: name a capture, a folder of captures, or - for standard input")
+    wanted = frozenset(FLOWS.names if columns is None else columns)
+    if unknown := wanted.difference(FLOWS.names):
+        raise UsageError(f"no such column of FLOWS: {', '.join(sorted(unknown))}")
+    if batch_rows < 1:
+        raise UsageError(f"batch_rows must be at least 1, not {batch_rows}")
+    found, notes = find(inputs, recursive=recursive)
+    options = Options(wanted, keep, dedup, strict, keep_query, batch_rows, progress)
+    return Source(found, notes, options)
+
+
+class Source:
+    """Captures opened by `open_flows`. Each call of `batches` or `records` is a reading of its own."""
+
+    def __init__(self, inputs: list[Input], notes: list[str], options: Options) -> None:
+        """Read ``inputs`` in the order given; ``notes`` are about files left out."""
+        self._inputs, self._notes, self._options = inputs, notes, options
+        self._begin()
+
+    def _begin(self) -> None:
+        self._ledger = Ledger(notes=list(self._notes))
+        self._endpoints = Endpoints()
+        self._seen = SeenIds()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the batches: FLOWS, or those asked for, in its order."""
+        return pa.schema([field for field in FLOWS if field.name in self._options.columns])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is read, in the order in which it is."""
+        return tuple(one.name for one in self._inputs)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The completeness of the last reading, or of the one going on."""
+        return self._ledger
+
+    @property
+    def endpoints(self) -> pa.Table:
+        """Every endpoint read so far, as ENDPOINTS."""
+        return self._endpoints.table()
+
+    @property
+    def pods(self) -> pa.Table:
+        """Every pod read so far, as PODS."""
+        return self._endpoints.pods()
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the flows, at most ``batch_rows`` a batch, in a canonical order whatever the order of the inputs.
+
+        Raise InputError for an input that cannot be read on, or with ``strict`` for the first bad line.
+        """
+        self._begin()
+        options = self._options
+        extra = {"time", "node_name", *(["uuid"] if options.dedup else [])}
+        builder = Builder(
+            options.columns | extra, self._endpoints, self._ledger, keep_query=options.keep_query
+        )
+        made = decoders(fields_of(options.columns | extra))
+        readers = [self._lines(one, made) for one in self._inputs]
+        held: list[pa.RecordBatch] = []
+        rows = 0
+        for place, block in in_step(self._inputs):
+            reader = readers[place]
+            flows = reader.flows(block) if block is not None else self._finish(place, reader)
+            if not flows:
+                continue
+            batch = self._fresh(builder.batch(flows))
+            held.append(batch.select(self.schema.names))
+            rows += batch.num_rows
+            self._tell_progress()
+            if rows >= options.batch_rows:
+                *full, rest = _cut(held, options.batch_rows, self.schema)
+                yield from full
+                held, rows = [rest], rest.num_rows
+        builder.end()
+        self._ledger.complete = True
+        self._tell_progress()
+        if rows:
+            yield from _cut(held, options.batch_rows, self.schema)
+
+    def records(self) -> Iterator[tuple[bytes, dict[str, Any], str]]:
+        """Yield every event, flows and others, in the order of `batches`: its JSON without log wrapper as Hubble
+        wrote it, its canonical form, and its ``file:line``.
+        """
+        self._begin()
+        readers = [self._lines(one, decoders(fields_of(()))) for one in self._inputs]
+        for place, block in in_step(self._inputs):
+            if block is None:
+                self._finish(place, readers[place])
+                continue
+            found = list(readers[place].records(block))
+            fresh = self._fresh_records([record for _, record, _ in found])
+            for one, new in zip(found, fresh, strict=True):
+                if new:
+                    yield one
+            self._tell_progress()
+        self._ledger.complete = True
+
+    def _lines(self, one: Input, made: Any) -> Lines:
+        options = self._options
+        return Lines(one.name, made, self._ledger, keep=options.keep, strict=options.strict)
+
+    def _finish(self, place: int, reader: Lines) -> list[Any]:
+        """Return the flows left at the end of an input; tell where it was cut, or held nothing of use."""
+        one = self._inputs[place]
+        flows = reader.end()
+        if one.cut:
+            reader.cut_input(one.cut)
+        if not reader.events and not flows:
+            if reader.failed:
+                raise InputError(f"{one.name}: no Hubble event in it ({self._ledger.named[-1]})")
+            self._ledger.notes.append(f"{one.name}: no event in it")
+        return flows
+
+    def _fresh(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Leave out what was read before; count the rest."""
+        if self._options.dedup and batch.column("uuid").null_count < batch.num_rows:
+            new = self._seen.first_seen(keys_of(batch.column("uuid")))
+            if not new.all():
+                again = batch.filter(pa.array(~new))
+                nodes = pc.value_counts(again.column("node_name"))
+                for node, count in zip(*nodes.flatten(), strict=True):
+                    self._ledger.add("duplicate", "uuid", node=node.as_py() or "", count=count.as_py())
+                batch = batch.filter(pa.array(new))
+        self._ledger.flows += batch.num_rows
+        bounds = pc.min_max(batch.column("time").cast(pa.int64()))
+        self._ledger.window.add(batch.num_rows, bounds["min"].as_py(), bounds["max"].as_py())
+        return batch
+
+    def _fresh_records(self, records: list[dict[str, Any]]) -> list[bool]:
+        """Tell for each record whether it was not read before; count the flows among the fresh ones."""
+        uuids = [record.get("flow", {}).get("uuid") for record in records]
+        new = np.ones(len(records), bool)
+        if self._options.dedup and records:
+            texts = [uuid if isinstance(uuid, str) else None for uuid in uuids]
+            new = self._seen.first_seen(keys_of(pa.array(texts, pa.string())))
+        for record, fresh in zip(records, new.tolist(), strict=True):
+            if not fresh:
+                self._ledger.add("duplicate", "uuid", node=str(record.get("node_name") or ""))
+            elif "flow" in record:
+                at = nanoseconds(record["flow"].get("time", record.get("time")))
+                self._ledger.flows += 1
+                self._ledger.window.add(1, at, at)
+        result: list[bool] = new.tolist()
+        return result
+
+    def _tell_progress(self) -> None:
+        if self._options.progress is not None:
+            sizes = [one.size for one in self._inputs]
+            total = None if None in sizes else sum(size or 0 for size in sizes)
+            read = sum(one.read for one in self._inputs)
+            self._options.progress(Progress(read, total, self._ledger.flows))
+
+
+def _cut(held: list[pa.RecordBatch], most: int, schema: pa.Schema) -> list[pa.RecordBatch]:
+    """Return the rows in batches of ``most``, the last of them the rest, perhaps empty."""
+    table = pa.Table.from_batches(held, schema)
+    whole = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], schema)]
+    batch = whole[0]
+    starts = range(0, batch.num_rows + 1, most)
+    return [batch.slice(start, most) for start in starts]

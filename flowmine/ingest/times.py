@@ -1,0 +1,51 @@
+"""Times as Hubble writes them, RFC 3339 with up to nine digits, to nanoseconds since the epoch."""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from flowmine.schema import TIME
+
+__all__ = ["column", "nanoseconds"]
+
+_RFC3339 = re.compile(
+    r"(?P<main>\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:[.,](?P<part>\d{1,18}))?\s?(?P<zone>[Zz]|[+-]\d\d:?\d\d)?\s*"
+)
+_LIMIT = 2**63
+
+
+def nanoseconds(text: object) -> int | None:
+    """Return nanoseconds since the epoch; None where the text is no time, or none that 64 bits can hold.
+
+    A time without zone is UTC.
+
+    >>> nanoseconds("1970-01-01T00:00:01.000000002Z")
+    1000000002
+    """
+    found = _RFC3339.fullmatch(text) if isinstance(text, str) else None
+    if not found:
+        return None
+    zone = "+00:00" if (found["zone"] or "Z") in "Zz" else found["zone"]
+    try:
+        moment = datetime.fromisoformat(found["main"].replace(" ", "T").upper() + zone)
+    except ValueError:
+        return None
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    part = int((found["part"] or "0")[:9].ljust(9, "0"))
+    result = (since.days * 86400 + since.seconds) * 10**9 + part
+    return result if -_LIMIT < result < _LIMIT else None
+
+
+def column(texts: Sequence[str | None], unreadable: Callable[[str], None]) -> pa.Array:
+    """Return times as a FLOWS ``time`` column; one that cannot be read is null, and told to ``unreadable``."""
+    try:
+        return pa.array(texts, pa.string()).cast(TIME)
+    except pa.ArrowInvalid:
+        pass
+    values = [nanoseconds(text) for text in texts]
+    for text, value in zip(texts, values, strict=True):
+        if value is None and text is not None:
+            unreadable("a time that cannot be read")
+    return pa.array(values, pa.int64()).cast(TIME)
