@@ -51,7 +51,7 @@ def validate(
     Each line is FILE:DOCUMENT:PATH, what is wrong, and what to write instead. Exit 0: Kubernetes and Cilium would take
     every policy (there may be warnings), 1: they would refuse one, 2: a file cannot be read.
     """
-    loaded = load(*policies)
+    loaded = load(*policies, unknown=unknown)
     if not loaded.documents:
         raise PolicyError(f"{' '.join(policies)}: there is no policy to check{_passed_over(loaded)}")
     features = checks.Features(node_selector_labels=nodes, extended_ip_protocols=protocols)

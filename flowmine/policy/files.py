@@ -101,19 +101,20 @@ class Loaded:
     skipped: tuple[Skipped, ...]
 
 
-def load(*paths: str | os.PathLike[str], stdin: BinaryIO | None = None) -> Loaded:
+def load(*paths: str | os.PathLike[str], stdin: BinaryIO | None = None, unknown: Unknown = "error") -> Loaded:
     """Read policies from files, folders (recursively: *.yaml, *.yml, *.json) and, for `-`, from stdin.
 
     In a file that is named itself, an object without a kind counts as a policy, so that it is complained of; in a folder
-    it is passed over. Raises PolicyError where a path does not exist, cannot be read, or is no YAML within bounds.
+    it is passed over. With `unknown="prune"` the last of a key's repetitions counts, as for the API server; else they are
+    errors. Raises PolicyError where a path does not exist, cannot be read, or is no YAML within bounds.
     """
     documents: list[Document] = []
     skipped: list[Skipped] = []
     for path in paths:
         if os.fspath(path) == "-":
-            found = _read("stdin", stdin or sys.stdin.buffer)
+            found = _read("stdin", stdin or sys.stdin.buffer, unknown)
         else:
-            found = _read_path(Path(path))
+            found = _read_path(Path(path), unknown)
         folder = os.fspath(path) != "-" and Path(path).is_dir()
         for document in found:
             reason = _reason_to_skip(document.value, folder=folder)
@@ -124,14 +125,14 @@ def load(*paths: str | os.PathLike[str], stdin: BinaryIO | None = None) -> Loade
     return Loaded(tuple(documents), tuple(skipped))
 
 
-def _read_path(path: Path) -> Iterator[Document]:
+def _read_path(path: Path, unknown: Unknown) -> Iterator[Document]:
     if path.is_dir():
         for file in _files_beneath(path):
-            yield from _read_path(file)
+            yield from _read_path(file, unknown)
         return
     try:
         with path.open("rb") as stream:
-            yield from _read(str(path), stream)
+            yield from _read(str(path), stream, unknown)
     except OSError as error:
         raise PolicyError(f"{path}: cannot be read: {error.strerror or error}; check the path") from error
 
@@ -145,8 +146,9 @@ def _files_beneath(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _read(name: str, stream: BinaryIO) -> Iterator[Document]:
-    for parsed in read_documents(stream.read(MAX_BYTES + 1), name):
+def _read(name: str, stream: BinaryIO, unknown: Unknown) -> Iterator[Document]:
+    text = stream.read(MAX_BYTES + 1)
+    for parsed in read_documents(text, name, repeated_keys=unknown == "prune"):
         yield from _objects(name, parsed)
 
 

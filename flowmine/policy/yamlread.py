@@ -46,21 +46,22 @@ class Parsed:
     line: int
 
 
-def read_documents(text: str | bytes, where: str) -> Iterator[Parsed]:
+def read_documents(text: str | bytes, where: str, *, repeated_keys: bool = False) -> Iterator[Parsed]:
     """Yield the documents of a YAML stream or a JSON text; empty documents are passed over.
 
     `where` names the text in errors. Raises PolicyError for what is no YAML, and for more than 32 MiB, 2,000,000 values
-    (aliases counted in full), 64 levels, duplicate keys, merge keys, keys that are no scalars, and tags of YAML's own.
+    (aliases counted in full), 64 levels, merge keys, keys that are no scalars, and tags of YAML's own; also for a key that is twice in one object,
+    unless `repeated_keys` are taken, the last one counting, as the API server does without strict validation.
     """
     if len(text) > MAX_BYTES:
         raise PolicyError(f"{where}: more than {MAX_BYTES // 2**20} MiB; split it into smaller files")
     decoded = _decoded(text, where)
     if decoded.lstrip()[:1] in ("{", "["):
-        value = _read_json(decoded, where)
+        value = _read_json(decoded, where, repeated_keys=repeated_keys)
         if value is not None:
             yield Parsed(value, 0, 1)
             return
-    reader = _Reader(where)
+    reader = _Reader(where, repeated_keys)
     try:
         yield from reader.documents(yaml.parse(decoded, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
@@ -68,7 +69,7 @@ def read_documents(text: str | bytes, where: str) -> Iterator[Parsed]:
         line = f":{mark.line + 1}" if mark else ""
         raise PolicyError(f"{where}{line}: this is no YAML: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
-        raise PolicyError(f"{where}: this is no YAML: {error}") from error
+        raise PolicyError(f"{where}: this is no YAML: {str(error).splitlines()[0]}") from error
 
 
 def _decoded(text: str | bytes, where: str) -> str:
@@ -80,12 +81,12 @@ def _decoded(text: str | bytes, where: str) -> str:
         raise PolicyError(f"{where}: this is no UTF-8 text; save it as UTF-8") from error
 
 
-def _read_json(text: str, where: str) -> Any:
+def _read_json(text: str, where: str, *, repeated_keys: bool) -> Any:
     """Return the value of a JSON text within bounds, or None where the text is no JSON (but may be YAML)."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
-        if len(found) < len(pairs):
+        if len(found) < len(pairs) and not repeated_keys:
             twice = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
             raise PolicyError(f"{where}: the key {shown(twice)} is there twice in one object; leave one out")
         return found
@@ -128,6 +129,7 @@ class _Reader:
     """Builds documents from events, counting what they hold."""
 
     where: str
+    repeated_keys: bool
     count: int = 0
     anchors: dict[str, tuple[Any, int, int]] = field(default_factory=dict)
     stack: list[_Frame] = field(default_factory=list)
@@ -217,7 +219,7 @@ class _Reader:
         if value is None or isinstance(value, dict | list):
             self.refuse(event, "a key must be a text")
         text = value if isinstance(value, str) else json.dumps(value)
-        if text in known:
+        if text in known and not self.repeated_keys:
             self.refuse(event, f"the key {shown(text)} is there twice in one object; leave one out")
         return text
 
