@@ -62,7 +62,7 @@ def recommended(capture: Path, *, exact: bool = False, l7: tuple[str, ...] = ())
     from flowmine.synth.options import Options
 
     options = replace(Options().exact() if exact else Options(), l7=l7)
-    found = recommend(aggregate(open_flows([str(capture)]), requests=True), options)
+    found = recommend(aggregate(open_flows(capture), requests=True), options)
     return [to_dict(policy) for policy in found.policies]
 
 
