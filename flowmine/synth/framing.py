@@ -8,9 +8,9 @@ from flowmine.edges import Edges
 from flowmine.synth.admission import Closed
 from flowmine.synth.contacts import Contacts, address_names, listeners
 from flowmine.synth.dns import asked_names, dns_rows
+from flowmine.synth.http import seen_requests
 from flowmine.synth.options import Options
 from flowmine.synth.ranges import bands
-from flowmine.synth.requests import requests_of
 from flowmine.synth.resolving import usual_resolvers
 from flowmine.synth.rules import Frame
 from flowmine.synth.selectors import Choice, choose
@@ -60,7 +60,7 @@ def frame_of(edges: Edges, scene: Scene, options: Options, admitted: Sequence[Li
         lookups=lookups,
         asked=_asked(edges, scene),
         resolvers=_resolvers(admitted, lookups, workloads),
-        requests=requests_of(edges.requests) if "http" in options.l7 else {},
+        requests=seen_requests(edges) if "http" in options.l7 else {},
         closed=closed,
     )
 

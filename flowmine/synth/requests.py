@@ -1,10 +1,7 @@
 """HTTP requests seen on edges, as the L7 part of rules: only where every edge of a port showed its requests."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-
-import pyarrow as pa
 
 from flowmine.policy.model import HttpRule
 from flowmine.ports import PortSet
@@ -12,7 +9,7 @@ from flowmine.synth.http import http_rules
 from flowmine.synth.options import Generalisation, Options
 from flowmine.synth.paths import Request
 
-__all__ = ["HttpPart", "Requests", "requests_of", "split_http"]
+__all__ = ["HttpPart", "Requests", "split_http"]
 
 Requests = Mapping[int, tuple[Request, ...]]
 """By edge (row of EDGES), the requests that went through."""
@@ -25,16 +22,6 @@ class HttpPart:
     ports: PortSet
     http: tuple[HttpRule, ...] | None = None
     notes: tuple[Generalisation, ...] = field(default=(), compare=False)
-
-
-def requests_of(table: pa.Table) -> dict[int, tuple[Request, ...]]:
-    """Return the HTTP requests of each edge from REQUESTS, those refused and DNS apart."""
-    found: dict[int, list[Request]] = defaultdict(list)
-    columns = (table.column(name).to_pylist() for name in ("edge", "method", "path", "denied", "count"))
-    for edge, method, path, denied, count in zip(*columns, strict=True):
-        if method != "DNS" and not denied and path.startswith("/"):
-            found[edge].append(Request(method, path, count))
-    return {edge: tuple(sorted(requests)) for edge, requests in found.items()}
 
 
 def split_http(

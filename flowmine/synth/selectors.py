@@ -64,6 +64,8 @@ _PER_RUN_WORDS = frozenset(
 )
 _STEPS = 5
 _LAST_EXACT_STEP = 3
+_TRIES = ((0, True), (1, True), (2, True), (3, True), (3, False), (4, True))
+"""Steps in their order, and whether a selector must name something that is there."""
 _MOST_CONDITIONS = 4
 _MOST_VALUES = 4
 _MOST_TRIED = 14
@@ -143,9 +145,9 @@ class _Index:
         conditions = sorted(
             self._conditions(mine, {key for cluster, key in workloads.varying if cluster == item.cluster})
         )
-        for step in range(_STEPS):
+        for step, positive in _TRIES:
             usable = [each for each in conditions if each.step <= step]
-            found = self._smallest(usable, others, positive=step < _LAST_EXACT_STEP)
+            found = self._smallest(usable, others, positive=positive)
             if found is not None:
                 return Choice(_written(found), fragile=step > _LAST_EXACT_STEP)
         return self._tightest([each for each in conditions if each.step <= _LAST_EXACT_STEP], others)
