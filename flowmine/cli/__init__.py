@@ -57,10 +57,21 @@ class CommandTable(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Invoke the command; a closed pipe leaves as what `_run` knows, before click makes an exit 1 of it."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ClosedPipe from error
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line; see `_run` for what becomes of errors."""
         _speak_utf8(sys.stdout, sys.stderr)
         return _run(super().main, *args, **kwargs)
+
+
+class _ClosedPipe(Exception):
+    """Who read stdout has gone."""
 
 
 def _run(call: Any, *args: Any, **kwargs: Any) -> Any:
@@ -81,7 +92,7 @@ def _run(call: Any, *args: Any, **kwargs: Any) -> Any:
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted")
         sys.exit(128 + signal.SIGINT)
-    except BrokenPipeError:
+    except (_ClosedPipe, BrokenPipeError):
         _drop_stdout()
         sys.exit(128 + signal.SIGPIPE)
 

@@ -26,6 +26,18 @@ _COUNTS = (
     "seen_ingress",
     "events",
 )
+_REASONS_SHOWN = 2
+_COLUMNS = (
+    Column("from"),
+    Column("to"),
+    Column("port"),
+    Column("outcome"),
+    Column("events", number=True),
+    Column("delivered", number=True, spare=2),
+    Column("dropped", number=True, spare=1),
+    Column("why", spare=3),
+    Column("last seen (UTC)", spare=4),
+)
 _TIMES = ("first", "last", "last_delivered", "last_drop")
 
 
@@ -56,7 +68,7 @@ class EdgeRow:
 
 
 def edge_rows(edges: Edges) -> Iterator[EdgeRow]:
-    """Yield the edges by the titles of their ends, protocol and port, in an order that only the traffic decides."""
+    """Yield the edges by what their ends are called, protocol, port and addresses."""
     ends = Ends(edges)
     reasons, samples = _reasons(edges.reasons), _samples(edges.samples)
     rows = []
@@ -78,24 +90,20 @@ def edge_rows(edges: Edges) -> Iterator[EdgeRow]:
                 tuple(samples.get(place, ())),
             )
         )
-    rows.sort(key=lambda row: (row.initiator.title, row.responder.title, row.protocol or "", row.port or 0))
+    rows.sort(key=_order)
     yield from rows
 
 
 def edge_table(edges: Edges) -> Table:
-    """Return what people want of the edges: who, to whom, on what, what became of it, how often, until when."""
-    columns = (
-        Column("from"),
-        Column("to"),
-        Column("port"),
-        Column("outcome"),
-        Column("events", number=True),
-        Column("delivered", number=True),
-        Column("dropped", number=True),
-        Column("why"),
-        Column("last seen"),
-    )
-    return Table(columns, tuple(_cells(row) for row in edge_rows(edges)))
+    """Return what people want of the edges: who, to whom, on what, what became of it, how often, until when.
+
+    Edges that only differ in the addresses of a place (the nameless world, nodes) are one row that counts these.
+    """
+    groups: dict[tuple[Any, ...], list[EdgeRow]] = {}
+    for row in edge_rows(edges):
+        ends = (row.initiator.place, row.initiator.cluster, row.responder.place, row.responder.cluster)
+        groups.setdefault((*ends, row.where, row.outcome, row.changed, row.service), []).append(row)
+    return Table(_COLUMNS, tuple(_cells(rows) for rows in groups.values()))
 
 
 def edge_records(edges: Edges) -> Iterator[dict[str, Any]]:
@@ -168,27 +176,53 @@ def _samples(table: pa.Table) -> dict[int, list[str]]:
     return found
 
 
-def _cells(row: EdgeRow) -> tuple[str, ...]:
-    counts = row.counts
+def _order(row: EdgeRow) -> tuple[Any, ...]:
+    addresses = (row.initiator.ip or "", row.responder.ip or "")
+    clusters = (row.initiator.cluster, row.responder.cluster)
+    return (
+        row.initiator.place,
+        row.responder.place,
+        row.protocol or "",
+        row.port or 0,
+        *addresses,
+        *clusters,
+    )
+
+
+def _cells(rows: list[EdgeRow]) -> tuple[str, ...]:
+    first = rows[0]
+    counts = {name: sum(row.counts[name] for row in rows) for name in _COUNTS}
     dropped = (
         counts["dropped_egress"] + counts["dropped_ingress"] + counts["l7_denied"] + counts["other_drops"]
     )
-    outcome = f"{row.outcome} (changed)" if row.changed else row.outcome
-    numbers = (str(counts["events"]), str(counts["delivered"]), str(dropped))
-    service = f" (Service {row.service})" if row.service else ""
+    service = f" (Service {first.service})" if first.service else ""
+    last = max((at for row in rows if (at := row.times["last"]) is not None), default=None)
     return (
-        row.initiator.title,
-        row.responder.title + service,
-        row.where,
-        outcome,
-        *numbers,
-        ", ".join(_why(row)),
-        format_time(row.times["last"], "RFC3339")[:19],
+        _who([row.initiator for row in rows]),
+        _who([row.responder for row in rows]) + service,
+        first.where,
+        f"{first.outcome} (changed)" if first.changed else first.outcome,
+        str(counts["events"]),
+        str(counts["delivered"]),
+        str(dropped),
+        ", ".join(_why(rows)),
+        format_time(last, "RFC3339").removesuffix("Z").replace("T", " "),
     )
 
 
-def _why(row: EdgeRow) -> list[str]:
-    return sorted({f"{reason['drop_reason']} {reason['side']}" for reason in row.reasons})
+def _who(ends: list[End]) -> str:
+    addresses = {end.ip for end in ends}
+    return ends[0].title if len(addresses) == 1 else f"{ends[0].place} ({len(addresses)} addresses)"
+
+
+def _why(rows: list[EdgeRow]) -> list[str]:
+    """Return the most frequent reasons, and how many more there are."""
+    counts: dict[str, int] = defaultdict(int)
+    for reason in (reason for row in rows for reason in row.reasons):
+        counts[f"{reason['drop_reason']} {reason['side']}"] += reason["count"]
+    ranked = sorted(counts, key=lambda reason: (-counts[reason], reason))
+    more = len(ranked) - _REASONS_SHOWN
+    return ranked[:_REASONS_SHOWN] + ([f"{more} more"] if more > 0 else [])
 
 
 def _end_record(end: End) -> dict[str, Any]:

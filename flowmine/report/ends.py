@@ -16,9 +16,9 @@ __all__ = ["End", "Ends"]
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """One end of an edge. ``title`` tells it from all others shown; ``labels`` have bare keys, as in policies."""
+    """One end of an edge. ``place`` is what it is called, its address apart; ``labels`` have bare keys where it is a pod."""
 
-    title: str
+    place: str
     kind: str
     cluster: str = ""
     namespace: str = ""
@@ -27,6 +27,11 @@ class End:
     labels: tuple[tuple[str, str], ...] = ()
     ip: str | None = None
     names: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The place and the address, where there is one."""
+        return f"{self.place} {self.ip}" if self.ip else self.place
 
 
 class Ends:
@@ -47,16 +52,14 @@ class Ends:
         names = tuple(sorted(set(self._names.get((other, ip), ())))) if ip else ()
         party = self._universe.party(endpoint)
         if party is None:
-            return End(_join("unknown", ip), Kind.UNKNOWN.value, ip=ip, names=names)
+            return End(_listed(names) or "unknown", Kind.UNKNOWN.value, ip=ip, names=names)
         if party.kind is Kind.POD:
             return self._pod(party, ip)
         labels = tuple((str(label), "") for label in party.labels)
-        place = (
-            _listed(names)
-            or party.entity
-            or (",".join(str(label) for label in party.labels) if not ip else "")
+        place = _listed(names) or party.entity or _outside(party, ip)
+        return End(
+            place, party.kind.value, party.cluster, entity=party.entity, labels=labels, ip=ip, names=names
         )
-        return End(_join(place, ip), party.kind.value, party.cluster, "", "", party.entity, labels, ip, names)
 
     def _pod(self, party: Party, ip: str | None) -> End:
         return End(
@@ -96,8 +99,10 @@ def _distinct(party: Party, others: list[Party]) -> str:
     return ",".join(f"{key}={value}" if value else key for key, value in differing) or ",".join(party.pods)
 
 
-def _join(place: str, ip: str | None) -> str:
-    return f"{place} {ip}" if place and ip else place or ip or "unknown"
+def _outside(party: Party, ip: str | None) -> str:
+    """Return which part of the outside it is: world, or all that its labels say where no address tells more."""
+    reserved = next((label.key for label in party.labels if label.source == "reserved"), "")
+    return reserved if ip and reserved else ",".join(str(label) for label in party.labels)
 
 
 def _listed(names: tuple[str, ...]) -> str:

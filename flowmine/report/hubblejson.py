@@ -1,6 +1,7 @@
 """Records as the JSON lines that `hubble observe -o json` writes: protobuf's JSON in Hubble's field order, Go's escapes."""
 
 import json
+import re
 from typing import Any
 
 from flowmine.ingest.message import fields_of
@@ -10,6 +11,7 @@ __all__ = ["json_line"]
 _ESCAPES = str.maketrans(
     {"&": "\\u0026", "<": "\\u003c", ">": "\\u003e", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 )
+_UNNAMED = re.compile(r"DROP_REASON_(\d+)")  # how the reader names a reason that Hubble has no name for
 _QUOTED = frozenset({"uint64", "int64"})
 
 
@@ -36,6 +38,8 @@ def _message(name: str, given: Any) -> Any:
 def _value(kind: str, repeated: bool, given: Any) -> Any:
     if repeated and isinstance(given, list):
         return [_value(kind, False, item) for item in given]
+    if kind == "DropReason" and isinstance(given, str) and (number := _UNNAMED.fullmatch(given)):
+        return int(number[1])
     if kind in _QUOTED and isinstance(given, int):
         return str(given)
     return _message(kind, given)

@@ -5,17 +5,21 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Column", "Table", "clean", "csv_text", "plain_lines"]
+__all__ = ["Column", "Table", "clean", "csv_text", "fitted", "plain_lines"]
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A heading, and whether its values are numbers, which align to the right."""
+    """A heading, whether its values are numbers, and how soon it gives way where a screen is too narrow.
+
+    Numbers align to the right; a column with ``spare`` 0 always stays, of others the highest goes first.
+    """
 
     heading: str
     number: bool = False
+    spare: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,21 @@ class Table:
 def clean(text: str) -> str:
     """Return the text with control characters shown: what came from a capture never drives a terminal."""
     return text.translate(_CONTROLS)
+
+
+def fitted(table: Table, width: int, gap: int = 3) -> Table:
+    """Return the table without as many spare columns as it takes to fit a width, ``gap`` characters between two."""
+    kept = list(range(len(table.columns)))
+    widths = [
+        max(map(len, cells)) for cells in zip([c.heading for c in table.columns], *table.rows, strict=True)
+    ]
+    while sum(widths[place] + gap for place in kept) > width:
+        spare = max(kept, key=lambda place: table.columns[place].spare)
+        if not table.columns[spare].spare:
+            break
+        kept.remove(spare)
+    columns = tuple(table.columns[place] for place in kept)
+    return Table(columns, tuple(tuple(row[place] for place in kept) for row in table.rows))
 
 
 def plain_lines(table: Table) -> Iterator[str]:

@@ -1,0 +1,76 @@
+"""Where a command's data goes: stdout for people or for pipes, or a path, written beside and renamed."""
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flowmine.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from flowmine.report.tables import Table
+
+__all__ = ["show_table", "write_bytes", "write_lines"]
+
+
+def show_table(table: "Table", out: Path | None) -> None:
+    """Show a table: drawn where a person looks, aligned text in a pipe or a file."""
+    from flowmine.report.tables import plain_lines
+
+    if out is None and sys.stdout.isatty():
+        _draw(table)
+    else:
+        write_lines(plain_lines(table), out)
+
+
+def write_lines(lines: Iterable[str], out: Path | None) -> None:
+    """Write lines of text to stdout as they come, or to a path."""
+    if out is None:
+        stdout = sys.stdout
+        for line in lines:
+            stdout.write(line + "\n")
+    else:
+        write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"), out)
+
+
+def write_bytes(data: bytes, out: Path | None) -> None:
+    """Write bytes to stdout, or to a path: beside it first, then renamed.
+
+    Raise UsageError where a terminal would get them, InputError where the path cannot be written.
+    """
+    if out is None:
+        if sys.stdout.isatty():
+            raise UsageError("this format is not for terminals: give -d PATH, or a pipe")
+        sys.stdout.buffer.write(data)
+        return
+    beside = out.with_name(f".tmp-{out.name}-{os.getpid()}")
+    try:
+        beside.write_bytes(data)
+        beside.replace(out)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
+
+
+def _draw(table: "Table") -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as Drawn
+    from rich.text import Text
+
+    from flowmine.report.tables import clean, fitted
+
+    console = Console()
+    shown = fitted(table, console.width)
+    hidden = [column.heading for column in table.columns if column not in shown.columns]
+    drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in shown.columns:
+        drawn.add_column(Text(column.heading), justify="right" if column.number else "left", overflow="fold")
+    for row in shown.rows:
+        drawn.add_row(*(Text(clean(cell)) for cell in row))
+    console.print(drawn)
+    if hidden:
+        click.echo(f"not shown for lack of room: {', '.join(hidden)}", err=True)

@@ -1,0 +1,114 @@
+"""`flowmine edges`: who talked to whom, on which port, with what outcome."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowmine.cli.display import show_table, write_bytes, write_lines
+from flowmine.cli.filters import FilteredCommand
+from flowmine.cli.inputs import Capture, capture_inputs
+
+if TYPE_CHECKING:
+    from flowmine.edges import Edges
+    from flowmine.ingest.filters import Selection
+
+__all__ = ["edges"]
+
+
+@click.command(cls=FilteredCommand)
+@capture_inputs
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "csv", "parquet", "arrow"]),
+    default="table",
+    show_default=True,
+    help="Names resolved in table, json and csv; the columns of EDGES and ENDPOINTS in parquet and arrow.",
+)
+@click.option(
+    "-d", "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="PATH", help="Write to a file."
+)
+def edges(capture: Capture, selection: "Selection", output: str, out: Path | None) -> None:
+    """Show who talked to whom, on which port, and what became of it.
+
+    An edge is what one policy rule would be about: who began it, who answered, protocol and port, and the address of
+    an end outside. Filters that hide part of the traffic change what edges are seen and how they are judged.
+    """
+    from flowmine.edges import COLUMNS, aggregate
+
+    with capture.reading(selection, columns=COLUMNS) as reading:
+        found = aggregate(reading.source)
+        reading.tell(_told(found))
+    _FORMATS[output](found, out)
+
+
+def _told(found: "Edges") -> str:
+    import pyarrow.compute as pc
+
+    counts = {
+        row["values"]: row["counts"] for row in pc.value_counts(found.edges.column("outcome")).to_pylist()
+    }
+    parts = ", ".join(f"{outcome} {counts[outcome]:,}" for outcome in sorted(counts))
+    return f"{found.edges.num_rows:,} edges: {parts}" if counts else "no edges"
+
+
+def _table(found: "Edges", out: Path | None) -> None:
+    from flowmine.report.edgeview import edge_table
+
+    show_table(edge_table(found), out)
+
+
+def _json(found: "Edges", out: Path | None) -> None:
+    from flowmine.report.edgeview import edge_records
+
+    write_lines(_array(edge_records(found)), out)
+
+
+def _array(values: Iterator[dict[str, Any]]) -> Iterator[str]:
+    """Yield a JSON array, one value a line."""
+    before = "["
+    for value in values:
+        yield before + json.dumps(value, ensure_ascii=False)
+        before = ","
+    yield "]" if before == "," else "[]"
+
+
+def _csv(found: "Edges", out: Path | None) -> None:
+    from flowmine.report.edgeview import edge_csv
+
+    write_lines(edge_csv(found).splitlines(), out)
+
+
+def _parquet(found: "Edges", out: Path | None) -> None:
+    import pyarrow.parquet as pq
+
+    from flowmine.report.edgeview import wide_edges
+
+    buffer = io.BytesIO()
+    pq.write_table(wide_edges(found), buffer)
+    write_bytes(buffer.getvalue(), out)
+
+
+def _arrow(found: "Edges", out: Path | None) -> None:
+    """Write Arrow's file format to a path, its stream format to a pipe."""
+    import pyarrow as pa
+
+    from flowmine.report.edgeview import wide_edges
+
+    table, buffer = wide_edges(found), io.BytesIO()
+    with (pa.ipc.new_file if out else pa.ipc.new_stream)(buffer, table.schema) as writer:
+        writer.write_table(table)
+    write_bytes(buffer.getvalue(), out)
+
+
+_FORMATS: dict[str, Callable[["Edges", Path | None], None]] = {
+    "table": _table,
+    "json": _json,
+    "csv": _csv,
+    "parquet": _parquet,
+    "arrow": _arrow,
+}

@@ -1,0 +1,114 @@
+"""What every command that reads captures shares: its INPUT, its options, the bar, the closing summary."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowmine.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from flowmine.ingest import Source
+    from flowmine.ingest.filters import Selection
+
+__all__ = ["Capture", "Reading", "capture_inputs"]
+
+_STDIN = "-"
+
+
+@dataclass(slots=True)
+class Reading:
+    """A capture while it is read; what a command tells here ends the summary."""
+
+    source: "Source"
+    facts: list[str] = field(default_factory=list)
+
+    def tell(self, fact: str) -> None:
+        """Add a line to the closing summary."""
+        self.facts.append(fact)
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """The captures that a line names, and how to read them."""
+
+    inputs: tuple[str, ...]
+    strict: bool = False
+    quiet: bool = False
+
+    @contextmanager
+    def reading(self, selection: "Selection | None" = None, **options: Any) -> Iterator[Reading]:
+        """Open the captures, show a bar while the block reads them, and close with the summary on stderr.
+
+        ``selection`` keeps only the events that filters ask for; ``options`` go to `flowmine.ingest.open_flows`.
+        Raise InputError where an input cannot be read, UsageError where the selection needs a second reading of stdin.
+        """
+        from flowmine.ingest import open_flows
+
+        if selection is not None and not selection.everything:
+            options["keep"] = self._keep(selection)
+        with progress_bar(self.quiet) as feed:
+            reading = Reading(open_flows(*self.inputs, strict=self.strict, progress=feed, **options))
+            yield reading
+        if not self.quiet:
+            self._conclude(reading)
+
+    def _conclude(self, reading: Reading) -> None:
+        from flowmine.cli.summary import summary_lines
+
+        for line in summary_lines(reading.source.ledger, reading.facts):
+            click.echo(line, err=True)
+
+    def _keep(self, selection: "Selection") -> Callable[[dict[str, Any]], bool]:
+        """Return the predicate for flows; ``first`` and ``last`` count all events, so these are read once before."""
+        from flowmine.ingest.filters import matcher
+
+        matches = matcher(selection)
+        if not (selection.first or selection.last):
+            return matches
+        begin, end = self._span(matches, selection)
+        seen = 0
+
+        def keep(record: dict[str, Any]) -> bool:
+            nonlocal seen
+            if not matches(record):
+                return False
+            seen += 1
+            return begin < seen <= end
+
+        return keep
+
+    def _span(self, matches: Callable[[dict[str, Any]], bool], selection: "Selection") -> tuple[int, int]:
+        """Return how many matching flows lie before those asked for, and before their end."""
+        from flowmine.errors import UsageError
+        from flowmine.ingest import open_flows
+
+        if _STDIN in self.inputs:
+            raise UsageError(
+                "--first and --last read their input twice here, and stdin can be read once: write it to a file"
+            )
+        flows = [0]
+        for _, record, _ in open_flows(*self.inputs, dedup=False, strict=self.strict).records():
+            if matches(record):
+                flows.append(flows[-1] + ("flow" in record))
+                if selection.first and len(flows) > selection.first:
+                    break
+                if selection.last and len(flows) > selection.last + 1:
+                    flows.pop(0)
+        return (0, flows[-1]) if selection.first else (flows[0], flows[-1])
+
+
+def capture_inputs(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the argument ``INPUT…`` and the options of reading; it is called with ``capture``."""
+
+    @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+    @click.option("--strict", is_flag=True, help="Make the first line that cannot be read an error.")
+    @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on stderr.")
+    @wraps(function)
+    def command(inputs: tuple[str, ...], strict: bool, quiet: bool, **kwargs: Any) -> Any:
+        return function(capture=Capture(inputs, strict, quiet), **kwargs)
+
+    return command

@@ -1,0 +1,70 @@
+"""The closing lines on stderr: what was read, what was not and why, what Hubble lost, from when to when."""
+
+from collections.abc import Iterable, Iterator
+
+from flowmine.ledger import Ledger
+from flowmine.report.gotime import format_time
+from flowmine.report.tables import clean
+
+__all__ = ["summary_lines"]
+
+_SHOWN = 5
+
+
+def summary_lines(ledger: Ledger, facts: Iterable[str] = ()) -> Iterator[str]:
+    """Yield the summary of a reading: one line on the whole, one for each trouble, and the facts a command adds."""
+    yield clean(_whole(ledger))
+    yield from (clean(line) for line in _troubles(ledger))
+    yield from facts
+
+
+def _whole(ledger: Ledger) -> str:
+    flows = f"{_counted(ledger.flows, 'flow')} read"
+    window = f", {_window(ledger)}" if ledger.window.first is not None else ""
+    versions = ", ".join(sorted(version for version in ledger.versions if version))
+    return flows + window + (f", seen by Cilium {versions}" if versions else "")
+
+
+def _window(ledger: Ledger) -> str:
+    first, last = ledger.window.first, ledger.window.last
+    if first is None or last is None:
+        return ""
+    return f"from {format_time(first, 'RFC3339')} to {format_time(last, 'RFC3339')} ({_length(last - first)})"
+
+
+def _troubles(ledger: Ledger) -> Iterator[str]:
+    if ledger.bad:
+        yield f"{_counted(ledger.bad, 'line')} skipped: {_sources(ledger, 'skipped')}"
+        yield from (f"  {place}" for place in ledger.named)
+        if ledger.bad > len(ledger.named):
+            yield f"  and {ledger.bad - len(ledger.named):,} more"
+    if ledger.total("lost"):
+        yield f"{_counted(ledger.total('lost'), 'event')} lost by Hubble: {_sources(ledger, 'lost')}"
+    if ledger.total("duplicate"):
+        yield f"{_counted(ledger.total('duplicate'), 'event')} read twice, counted once"
+    for source in ledger.sources("cut"):
+        yield f"{source} ends in the middle; it was read up to there"
+    if ledger.total("node_status"):
+        yield f"nodes came, went or failed: {_sources(ledger, 'node_status')}"
+    advice = ledger.mask_advice()
+    if advice:
+        yield advice
+    yield from ledger.notes
+
+
+def _sources(ledger: Ledger, kind: str) -> str:
+    counts = list(ledger.sources(kind).items())
+    shown = [f"{source} {count:,}" for source, count in counts[:_SHOWN]]
+    return ", ".join(shown) + (f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else "")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def _length(nanoseconds: int) -> str:
+    seconds = nanoseconds // 10**9
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= 2 * length:
+            return _counted(seconds // length, unit)
+    return _counted(seconds, "second")
