@@ -6,15 +6,16 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from flowmine.errors import UsageError
-from flowmine.policy.codec import to_yaml
+from flowmine.policy.codec import to_dict, to_yaml
 from flowmine.policy.model import Kind, Policy
 from flowmine.synth.assemble import Proposal
 from flowmine.synth.draft import Reason
 from flowmine.synth.evidence import Evidence
 
-__all__ = ["EvidenceIn", "folder", "stream", "write_folder"]
+__all__ = ["EvidenceIn", "as_list", "folder", "stream", "write_folder"]
 
 _WIDTH = 100
 _CLUSTER_WIDE = "_cluster"
@@ -62,6 +63,14 @@ def folder(
         path = f"{home}/{policy.name}.yaml"
         files[f"{_safe(proposal.cluster)}/{path}" if several else path] = text
     return files
+
+
+def as_list(proposals: Sequence[Proposal], witness: Witnesses, where: EvidenceIn) -> dict[str, Any]:
+    """Return the policies as a Kubernetes List object; evidence goes into annotations where it is asked for there."""
+    policies = (
+        _annotated(each, witness) if where is EvidenceIn.ANNOTATIONS else each.policy for each in proposals
+    )
+    return {"apiVersion": "v1", "kind": "List", "items": [to_dict(policy) for policy in policies]}
 
 
 def write_folder(files: dict[str, str], target: Path) -> None:

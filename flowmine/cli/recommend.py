@@ -1,0 +1,215 @@
+"""`flowmine recommend`: the least-privilege policies for the workloads of a capture, proved before they are written."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowmine.cli.filterlist import OPTIONS
+from flowmine.cli.inputs import Capture, capture_inputs
+from flowmine.errors import UsageError
+
+if TYPE_CHECKING:
+    from flowmine.advise.recommend import Recommendation
+    from flowmine.edges import Edges
+    from flowmine.report.policies import EvidenceIn
+    from flowmine.synth.options import Options
+    from flowmine.synth.scope import Scope
+
+__all__ = ["recommend"]
+
+_OWN = frozenset({"namespace", "all-namespaces"})
+_HIDING = ("since", "until", "first", "last")
+
+
+class WholeTrafficCommand(click.Command):
+    """A command that knows the filters of `hubble observe` and refuses those that would hide traffic."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse as click does. Raise UsageError where a filter is among the arguments."""
+        refused = {f"--{name}" for name in _HIDING}
+        for name, short, _, _ in OPTIONS:
+            if name not in _OWN:
+                refused |= {f"--{name}", *([f"-{short}"] if short else [])}
+        for arg in args:
+            if arg == "--":
+                break
+            if arg.partition("=")[0] in refused:
+                raise UsageError(
+                    f"recommend takes no {arg.partition('=')[0]}: it would hide part of a workload's traffic, and the "
+                    "policy would cut that off; choose whose policies are written with -n, -A and --exclude"
+                )
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=WholeTrafficCommand)
+@capture_inputs
+@click.option(
+    "-n", "--namespace", "namespaces", multiple=True, metavar="NS", help="Only policies of this namespace."
+)
+@click.option("-A", "--all-namespaces", is_flag=True, help="Policies of all namespaces (the default).")
+@click.option(
+    "--exclude", multiple=True, metavar="NS", help="No policies of this namespace (* and ? as in shells)."
+)
+@click.option("--include-system", is_flag=True, help="Also policies of kube-system, cilium and the like.")
+@click.option(
+    "-o", "--output", default="-", metavar="DIR|-|json", help="A folder to write, YAML (-) or JSON on stdout."
+)
+@click.option(
+    "--per", type=click.Choice(["workload", "namespace", "flow"]), default="workload", show_default=True
+)
+@click.option("--exact", is_flag=True, help="No generalisation at all: nothing that was not seen is allowed.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="A threshold (flowmine help options)."
+)
+@click.option(
+    "--known",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Blocks with names: CIDR NAME.",
+)
+@click.option("--l7", metavar="http,dns", default="", help="Also rules for the requests themselves.")
+@click.option(
+    "--dns",
+    type=click.Choice(["any", "strict"]),
+    default="any",
+    show_default=True,
+    help="Names that may be asked for.",
+)
+@click.option(
+    "--evidence",
+    type=click.Choice(["none", "comments", "annotations"]),
+    default="comments",
+    show_default=True,
+    help="Where what was seen behind each rule is told.",
+)
+@click.option(
+    "--include-dropped", multiple=True, metavar="SELECTOR", help="Admit drops of these workloads as well."
+)
+@click.option("--include-audited", is_flag=True, help="Admit what audit mode would have denied as well.")
+@click.option("--prove", is_flag=True, help="Also tell rules without which nothing seen would be denied.")
+@click.option(
+    "--cilium", metavar="VERSION", help="Write for this version (default: the one that made the capture)."
+)
+def recommend(capture: Capture, output: str, prove: bool, evidence: str, **asked: Any) -> None:
+    """Write the least CiliumNetworkPolicies that allow what was seen, and nothing else.
+
+    Every workload whose own node is in the capture gets one policy with both directions closed but for what was
+    delivered. Drops, audited traffic and scans become no rules. Before anything is written the engine judges every
+    edge by the result.
+    """
+    from flowmine.advise.recommend import recommend as advise
+    from flowmine.edges import COLUMNS, REQUEST_COLUMNS, aggregate
+    from flowmine.report.policies import EvidenceIn
+    from flowmine.report.recommendation import told
+
+    scope = _scope(asked)
+    options = _options(asked)
+    with capture.reading(columns=(*COLUMNS, *REQUEST_COLUMNS) if options.l7 else COLUMNS) as reading:
+        edges = aggregate(reading.source, requests=bool(options.l7))
+        if asked["cilium"] is None:
+            options = replace(options, cilium=_version_of(reading.source.ledger.versions) or options.cilium)
+        found = advise(edges, options, scope)
+        for line in told(found):
+            reading.tell(line)
+        if prove:
+            for line in _needless(found):
+                reading.tell(line)
+    _write(found, edges, output, EvidenceIn(evidence))
+
+
+def _scope(asked: Mapping[str, Any]) -> "Scope":
+    from flowmine.cli.labelselector import parse_selector
+    from flowmine.synth.scope import Per, Scope
+
+    if asked["all_namespaces"] and asked["namespaces"]:
+        raise UsageError("-n and -A contradict each other: give one of them")
+    return Scope(
+        namespaces=tuple(asked["namespaces"]),
+        exclude=tuple(asked["exclude"]),
+        system=asked["include_system"],
+        dropped=tuple(map(parse_selector, asked["include_dropped"])),
+        audited=asked["include_audited"],
+        per=Per(asked["per"]),
+    )
+
+
+def _options(asked: Mapping[str, Any]) -> "Options":
+    from flowmine.cli.knownfile import read_known
+    from flowmine.synth.options import Options
+
+    options = Options().exact() if asked["exact"] else Options()
+    layers = tuple(part.strip() for part in asked["l7"].split(",") if part.strip())
+    if unknown := sorted(set(layers) - {"http", "dns"}):
+        raise UsageError(f"--l7 takes http and dns, not {', '.join(unknown)}")
+    known = read_known(asked["known"]) if asked["known"] else ()
+    options = replace(options, l7=layers, dns=asked["dns"], known=known, **_settings(asked["settings"]))
+    return replace(options, cilium=_version(asked["cilium"])) if asked["cilium"] else options
+
+
+def _settings(texts: Iterable[str]) -> dict[str, Any]:
+    """Return thresholds given as NAME=VALUE. Raise UsageError where one is unknown or its value is of another kind."""
+    from flowmine.synth.options import Options
+
+    kinds = {
+        each.name: type(each.default) for each in fields(Options) if isinstance(each.default, int | float)
+    }
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or name not in kinds:
+            raise UsageError(f"--set {text}: write NAME=VALUE with one of {', '.join(sorted(kinds))}")
+        try:
+            found[name] = json.loads(value) if kinds[name] is bool else kinds[name](value)
+        except ValueError as error:
+            raise UsageError(f"--set {text}: {name} is a {kinds[name].__name__}") from error
+        if kinds[name] is bool and not isinstance(found[name], bool):
+            raise UsageError(f"--set {text}: {name} is true or false")
+        if found[name] < 0:
+            raise UsageError(f"--set {text}: {name} cannot be negative")
+    return found
+
+
+def _version(text: str) -> tuple[int, int]:
+    parts = text.removeprefix("v").split(".")
+    if len(parts) < 2 or not all(part.isascii() and part.isdigit() for part in parts[:2]):
+        raise UsageError(f"--cilium {text}: write a version such as 1.19")
+    version = int(parts[0]), int(parts[1])
+    if version < (1, 14):
+        raise UsageError(f"--cilium {text}: 1.14 is the oldest version that is written for")
+    return version
+
+
+def _version_of(versions: Iterable[str]) -> tuple[int, int] | None:
+    """Return the oldest version that sent events, of those that can be read and written for; None where none can."""
+    found = []
+    for text in versions:
+        try:
+            found.append(_version(text))
+        except UsageError:
+            continue
+    return min(found, default=None)
+
+
+def _needless(found: "Recommendation") -> Iterable[str]:
+    if not found.needless:
+        yield "proved: without any one rule something seen would be denied, rules marked required apart"
+    for each in found.needless:
+        yield f"no edge needs {each}"
+
+
+def _write(found: "Recommendation", edges: "Edges", output: str, evidence: "EvidenceIn") -> None:
+    from flowmine.report.policies import as_list, folder, stream, write_folder
+    from flowmine.synth.evidence import Witness
+
+    proposals, witness = found.synthesis.proposals, Witness(edges).of
+    if output == "json":
+        click.echo(json.dumps(as_list(proposals, witness, evidence), indent=2, ensure_ascii=False))
+    elif output in ("-", "yaml"):
+        click.echo(stream(proposals, witness, evidence), nl=False)
+    else:
+        write_folder(folder(proposals, witness, evidence), Path(output))

@@ -1,0 +1,69 @@
+"""What a person must know of a recommendation beside its policies: one line a fact."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from flowmine.advise.recommend import Recommendation
+from flowmine.policy.model import Direction
+from flowmine.synth.standing import Standing
+
+__all__ = ["told"]
+
+_SHOWN = 20
+
+
+def told(found: Recommendation) -> Iterator[str]:
+    """Yield the lines that close a run of `recommend`: workloads, half-seen ones, noise, what was left out, the proof."""
+    made = found.synthesis
+    yield _whole(found)
+    yield from _some(_half_seen(made.standings))
+    yield from _some(f"{each.kind}: {each.evidence}" for each in made.noise)
+    out = made.left_out
+    if out.dropped:
+        yield f"{_counted(len(out.dropped), 'edge')} dropped and left out (--include-dropped SELECTOR admits some)"
+    if out.audited:
+        yield f"{_counted(len(out.audited), 'edge')} audited and left out (--include-audited admits them)"
+    yield from _some(out.remarks)
+    unnamed = sum(
+        "by address" in remark
+        for each in made.proposals
+        for reason in each.reasons.values()
+        for remark in reason.remarks
+    )
+    if unnamed:
+        yield (
+            f"{_counted(unnamed, 'rule')} by address where a name was missing: `flowmine visibility` writes policies "
+            "that show names"
+        )
+    yield (
+        f"proved: {found.proof.judged:,} sides of {len(made.admitted):,} edges judged by the engine, all allowed"
+    )
+
+
+def _whole(found: Recommendation) -> str:
+    made = found.synthesis
+    refused = Counter(each.refused for each in made.standings if each.refused)
+    left = "".join(f"; {count:,} {why}" for why, count in sorted(refused.items()))
+    return f"{_counted(len(made.standings), 'workload')}, {_policies(len(made.proposals))}{left}"
+
+
+def _policies(count: int) -> str:
+    return f"{count:,} polic{'y' if count == 1 else 'ies'}"
+
+
+def _half_seen(standings: Iterable[Standing]) -> Iterator[str]:
+    for each in standings:
+        if not each.refused and len(each.seen) < len(Direction):
+            what = f"only {next(iter(each.seen))} is closed" if each.seen else "no policy"
+            yield f"half seen, {what}: {each.workload.title}: {each.reason}"
+
+
+def _some(lines: Iterable[str]) -> Iterator[str]:
+    listed = list(lines)
+    yield from listed[:_SHOWN]
+    if len(listed) > _SHOWN:
+        yield f"and {len(listed) - _SHOWN:,} more like this"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
