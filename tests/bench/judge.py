@@ -62,11 +62,13 @@ class Score:
         return all(measure.good for measure in self.measures())
 
 
-def engine(policies: Sequence[Mapping[str, Any]], dual: bool) -> Verdicts:
+def engine(policies: Sequence[Mapping[str, Any]], truth: Truth) -> Verdicts:
     """Return flowmine's own engine over a set of policies, one that refuses to work where Cilium refuses a policy."""
     from flowmine.engine.policyset import PolicySet
 
-    loaded = PolicySet.from_dicts([dict(each) for each in policies], config={"ipv6": dual})
+    loaded = PolicySet.from_dicts(
+        [dict(each) for each in policies], config={"ipv6": truth.dual, "cluster_name": truth.cluster}
+    )
     if problems := loaded.problems():
         raise ValueError(f"Cilium would refuse: {'; '.join(map(str, problems))}")
     return lambda queries: list(loaded.verdicts(list(queries)))
@@ -79,8 +81,8 @@ def judge(
     return Score(
         _coverage("coverage", verdicts, truth, fresh=False),
         _coverage("fresh", verdicts, fresh or truth, fresh=True),
-        _excess(verdicts, truth, sample, seed),
-        _strangers(verdicts, truth),
+        _excess(verdicts, truth, sample, partial),
+        _strangers(verdicts, truth, partial),
     )
 
 
@@ -91,6 +93,11 @@ def passed(answer: Answer) -> bool:
         and answer.get("http_allowed") is not False
         and answer.get("dns_allowed") is not False
     )
+
+
+def _let_in(answer: Answer, partial: bool) -> bool:
+    undecided = answer["egress"] == answer["ingress"] == "no-policy"
+    return answer["verdict"] == "allowed" and not (partial and undecided)
 
 
 def _coverage(name: str, verdicts: Verdicts, truth: Truth, *, fresh: bool) -> Measure:
@@ -174,11 +181,11 @@ def _with_names(query: Query, taught: Mapping[tuple[tuple[str, ...], str], bool]
     return {**query, "dst": {**query["dst"], "names": names}}
 
 
-def _excess(verdicts: Verdicts, truth: Truth, sample: int, seed: int) -> Measure:
+def _excess(verdicts: Verdicts, truth: Truth, sample: int, partial: bool) -> Measure:
     meant = _Meant(truth)
     triples = [each for each in _universe(truth) if each not in meant]
     if len(triples) > sample:
-        triples = random.Random(seed).sample(triples, sample)
+        triples = random.Random(truth.seed).sample(triples, sample)
     queries = [
         {
             "src": truth.parties(t.src)[0],
@@ -189,9 +196,7 @@ def _excess(verdicts: Verdicts, truth: Truth, sample: int, seed: int) -> Measure
         for t in triples
     ]
     answers = verdicts(_learned(verdicts, truth, queries))
-    wrong = [
-        _told(t, q, a) for t, q, a in zip(triples, queries, answers, strict=True) if a["verdict"] == "allowed"
-    ]
+    wrong = [_told(t, q, a) for t, q, a in zip(triples, queries, answers, strict=True) if _let_in(a, partial)]
     return Measure("excess", len(wrong), len(triples), tuple(wrong))
 
 
@@ -249,7 +254,7 @@ def _holds_tcp(truth: Truth, span: Triple, triple: Triple) -> bool:
     return lookup and triple.protocol in ("UDP", "TCP")
 
 
-def _strangers(verdicts: Verdicts, truth: Truth) -> Measure:
+def _strangers(verdicts: Verdicts, truth: Truth, partial: bool) -> Measure:
     meant = _Meant(truth)
     ports = sorted(
         {
@@ -275,7 +280,7 @@ def _strangers(verdicts: Verdicts, truth: Truth) -> Measure:
     wrong = [
         _told(triple, query, answer)
         for (triple, _), query, answer in zip(asked, queries, verdicts(queries), strict=True)
-        if answer["verdict"] == "allowed"
+        if _let_in(answer, partial)
     ]
     return Measure("strangers", len(wrong), len(asked), tuple(wrong))
 

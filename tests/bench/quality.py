@@ -1,6 +1,7 @@
 """Measure recommendations: coverage, fresh coverage, excess and strangers, against known truth.
 
-    python -m tests.bench.quality                                   the corpora beside the checkout, sample_flows
+    python -m tests.bench.quality                                   the corpora beside the checkout
+    python -m tests.bench.quality --systems [PART]                  generated clusters, recorded in many ways
     python -m tests.bench.quality CAPTURE TRUTH.json FRESH.json …   other captures, three arguments each
     python -m tests.bench.quality --policies DIR CAPTURE TRUTH FRESH   policies that something else wrote
 
@@ -15,27 +16,18 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.bench.judge import Score, engine, judge
 from tests.bench.truths import Truth
+from tests.bench.variants import Variant, variants
 
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A capture with what is true of it on its own day and on a later one."""
-
-    name: str
-    capture: Path
-    truth: Mapping[str, Any]
-    fresh: Mapping[str, Any] | None
-
-
-def corpora(folder: Path = CORPORA) -> Iterator[Case]:
+def corpora(folder: Path = CORPORA) -> Iterator[Variant]:
     """Yield the captures beside the checkout that have a truth of their own."""
     for name in ("threetier", "hipster"):
         yield _read(
@@ -46,8 +38,8 @@ def corpora(folder: Path = CORPORA) -> Iterator[Case]:
         )
 
 
-def _read(name: str, capture: Path, truth: Path, fresh: Path) -> Case:
-    return Case(name, capture, json.loads(truth.read_text()), json.loads(fresh.read_text()))
+def _read(name: str, capture: Path, truth: Path, fresh: Path) -> Variant:
+    return Variant(name, capture, json.loads(truth.read_text()), json.loads(fresh.read_text()))
 
 
 def recommended(capture: Path, *, exact: bool = False, l7: tuple[str, ...] = ()) -> list[Mapping[str, Any]]:
@@ -55,7 +47,6 @@ def recommended(capture: Path, *, exact: bool = False, l7: tuple[str, ...] = ())
     from dataclasses import replace
 
     from flowmine.advise.recommend import recommend
-
     from flowmine.edges import aggregate
     from flowmine.ingest import open_flows
     from flowmine.policy.codec import to_dict
@@ -76,12 +67,10 @@ def read_policies(folder: Path) -> list[Mapping[str, Any]]:
     return found
 
 
-def score(
-    policies: Sequence[Mapping[str, Any]], truth: Mapping[str, Any], fresh: Mapping[str, Any] | None
-) -> Score:
+def score(policies: Sequence[Mapping[str, Any]], case: Variant) -> Score:
     """Return how policies do against the truth of their day and of a later one."""
-    today = Truth(truth)
-    return judge(engine(policies, today.dual), today, Truth(fresh) if fresh else None)
+    today = Truth(case.truth)
+    return judge(engine(policies, today), today, Truth(case.fresh), partial=case.partial)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -89,27 +78,41 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.quality")
     parser.add_argument("paths", nargs="*", type=Path, metavar="CAPTURE TRUTH FRESH")
     parser.add_argument("--policies", type=Path, help="judge these instead of a recommendation")
+    parser.add_argument(
+        "--systems", nargs="?", const="", metavar="PART", help="generated clusters, by part of their name"
+    )
+    parser.add_argument("--events", type=int, default=6000, help="about how many each generated capture has")
     parser.add_argument("--exact", action="store_true")
     parser.add_argument("--l7", action="store_true")
     parser.add_argument("--list", type=int, default=10)
     options = parser.parse_args(arguments)
     if len(options.paths) % 3:
         parser.error("captures, truths and fresh truths come in threes")
-    groups = [options.paths[place : place + 3] for place in range(0, len(options.paths), 3)]
-    cases = [_read(capture.name.split(".")[0], capture, truth, fresh) for capture, truth, fresh in groups]
-    missed = False
-    for case in cases or corpora():
-        began = time.perf_counter()
-        l7 = ("http",) if options.l7 else ()
-        policies = (
-            read_policies(options.policies)
-            if options.policies
-            else recommended(case.capture, exact=options.exact, l7=l7)
-        )
-        found = score(policies, case.truth, case.fresh)
-        missed |= not found.perfect
-        _print(case.name, len(policies), found, time.perf_counter() - began, options.list)
-    return int(missed)
+    with TemporaryDirectory() as folder:
+        missed = [case.name for case in _cases(options, Path(folder)) if not _measured(case, options)]
+    return int(bool(missed))
+
+
+def _cases(options: argparse.Namespace, folder: Path) -> Iterator[Variant]:
+    for place in range(0, len(options.paths), 3):
+        capture, truth, fresh = options.paths[place : place + 3]
+        yield _read(capture.name.split(".")[0], capture, truth, fresh)
+    if options.systems is not None:
+        yield from variants(folder, options.events, options.systems)
+    elif not options.paths:
+        yield from corpora()
+
+
+def _measured(case: Variant, options: argparse.Namespace) -> bool:
+    """Print one case's figures; tell whether they are all as they should be."""
+    began = time.perf_counter()
+    if options.policies:
+        policies = read_policies(options.policies)
+    else:
+        policies = recommended(case.capture, exact=options.exact, l7=("http",) if options.l7 else ())
+    found = score(policies, case)
+    _print(case.name, len(policies), found, time.perf_counter() - began, options.list)
+    return found.perfect
 
 
 def _print(name: str, policies: int, found: Score, seconds: float, listed: int) -> None:

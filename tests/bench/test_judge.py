@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from tests.bench.judge import Measure, engine, judge
-from tests.bench.quality import CORPORA, Case, corpora, main, score
+from tests.bench.quality import CORPORA, corpora, main, score
 from tests.bench.truths import Truth
+from tests.bench.variants import Variant
 
 pytestmark = pytest.mark.skipif(not CORPORA.is_dir(), reason="the corpora are not beside this checkout")
 
@@ -80,11 +81,11 @@ def _ports(truth: Truth, edge: Mapping[str, Any]) -> Callable[[bool], dict[str, 
     return ports
 
 
-def _cases() -> list[Case]:
+def _cases() -> list[Variant]:
     return list(corpora()) if CORPORA.is_dir() else []
 
 
-def _by_name(name: str) -> Case:
+def _by_name(name: str) -> Variant:
     return next(case for case in _cases() if case.name == name)
 
 
@@ -92,7 +93,7 @@ def _by_name(name: str) -> Case:
 def test_policies_from_the_truth_are_perfect(name: str) -> None:
     """What the truth itself says, written as policies, covers everything on both days and nothing else."""
     case = _by_name(name)
-    found = score(_ideal(case.truth), case.truth, case.fresh)
+    found = score(_ideal(case.truth), case)
     assert [measure.listed for measure in found.measures()] == [()] * 4
     assert [measure.percent for measure in found.measures()] == [100.0, 100.0, 0.0, 0.0]
     assert all(measure.total > 0 for measure in found.measures())
@@ -102,7 +103,7 @@ def _broken(change: Callable[[list[Policy]], None]) -> tuple[Measure, ...]:
     case = _by_name("threetier")
     policies = copy.deepcopy(_ideal(case.truth))
     change(policies)
-    return score(policies, case.truth, case.fresh).measures()
+    return score(policies, case).measures()
 
 
 def _of(policies: list[Policy], name: str) -> dict[str, Any]:
@@ -215,4 +216,4 @@ def test_figures_of_nothing_asked() -> None:
     """An empty question is no fault: full coverage, no excess."""
     assert [Measure(name, 0, 0, ()).percent for name in ("coverage", "excess")] == [100.0, 0.0]
     empty = Truth({"identities": [], "outside": {}, "edges": []})
-    assert judge(engine([], dual=False), empty, None).perfect
+    assert judge(engine([], empty), empty, None).perfect

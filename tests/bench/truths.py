@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +16,7 @@ Query = dict[str, Any]
 WORLD_CROWD = 32
 """Nameless addresses of one host from which on it stands for the whole internet."""
 
+_CLUSTER = "k8s:io.cilium.k8s.policy.cluster="
 _ADDRESSES = 12
 _NAMES = 6
 
@@ -74,6 +76,17 @@ class Truth:
     def dual(self) -> bool:
         """Whether there is IPv6 in it, so that outside addresses need the labels of dual stack."""
         return any(":" in ip for host in self.data["outside"].values() for ip in host["ips"])
+
+    @cached_property
+    def cluster(self) -> str:
+        """The name of the cluster that most pods are of; policies are those of its agents."""
+        named = Counter(
+            label.removeprefix(_CLUSTER)
+            for key in self.pods
+            for label in self.labels[key]
+            if label.startswith(_CLUSTER)
+        )
+        return named.most_common(1)[0][0] if named else "default"
 
     @cached_property
     def resolvers(self) -> set[str]:
