@@ -75,9 +75,13 @@ def engine(policies: Sequence[Mapping[str, Any]], truth: Truth) -> Verdicts:
 
 
 def judge(
-    verdicts: Verdicts, truth: Truth, fresh: Truth | None, sample: int = 20_000, seed: int = 1
+    verdicts: Verdicts, truth: Truth, fresh: Truth | None, *, partial: bool = False, sample: int = 20_000
 ) -> Score:
-    """Return the score of the policies behind `verdicts`. `sample` bounds the triples tried for excess."""
+    """Return the score of the policies behind `verdicts`.
+
+    `sample` bounds the triples tried for excess. Of a `partial` capture some workloads rightly have no policy: what no
+    policy decides is then no excess.
+    """
     return Score(
         _coverage("coverage", verdicts, truth, fresh=False),
         _coverage("fresh", verdicts, fresh or truth, fresh=True),
