@@ -86,7 +86,7 @@ class Ledger:
     ``flows`` are the events passed on; ``bad`` the lines that could not be read, of which ``named`` holds the first
     few as ``file:line: reason``; ``notes`` are sentences about whole inputs (a file left out, and why); ``versions``
     counts events by ``emitter.version``; ``window`` is the first and last event time in nanoseconds; ``complete``
-    is true once every input was read to its end.
+    is true once every input was read to its end; ``texts`` names the inputs that are text, which carries no labels.
     """
 
     entries: dict[tuple[str, str, str], Entry] = field(default_factory=dict)
@@ -97,6 +97,7 @@ class Ledger:
     versions: dict[str, int] = field(default_factory=dict)
     window: Entry = field(default_factory=Entry)
     complete: bool = False
+    texts: list[str] = field(default_factory=list)
 
     def add(
         self,
@@ -145,6 +146,9 @@ class Ledger:
 
     def mask_advice(self) -> str | None:
         """Return one line that says which fields are missing and the exporter mask to use; None where none is."""
+        if self.texts:
+            names = f"{self.texts[0]}{' and others' if len(self.texts) > 1 else ''}"
+            return f"{names}: text carries no labels, which policies select by: record with hubble observe -o jsonpb"
         if not self.masked:
             return None
         missing, mask = ", ".join(self.masked), ",".join(EXPORTER_MASK)
@@ -162,6 +166,7 @@ class Ledger:
             merged.bad += one.bad
             merged.named = (merged.named + one.named)[:NAMED_AT_MOST]
             merged.notes += one.notes
+            merged.texts += one.texts
             for version, count in one.versions.items():
                 merged.versions[version] = merged.versions.get(version, 0) + count
             merged.window.add(one.window.count, one.window.first, one.window.last)

@@ -5,6 +5,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,13 +24,15 @@ class Input:
     """One stream of bytes to read: a file, or something opened already.
 
     ``size`` is in bytes as stored, None where it cannot be known; ``read`` counts those read so far; ``cut`` says
-    why the content ended too early, where it did; ``format`` and ``begins`` (the first event time, nanoseconds) are
+    why the content ended too early, where it did; ``written`` is when a file was last written, for a stream now; ``format`` and ``begins`` (the first event time, nanoseconds) are
     known after `recognise`.
     """
 
     def __init__(self, name: str, path: Path | None = None, stream: BinaryIO | None = None) -> None:
         """Read ``path``, or ``stream``; messages call it ``name``."""
-        self.name, self.size = name, None if path is None else path.stat().st_size
+        status = None if path is None else path.stat()
+        self.name, self.size = name, status and status.st_size
+        self.written = datetime.fromtimestamp(status.st_mtime, UTC) if status else datetime.now(UTC)
         self.read, self.cut = 0, ""
         self.format: Format | None = None
         self.begins: int | None = None

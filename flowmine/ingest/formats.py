@@ -3,9 +3,11 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 
+from flowmine.ingest import text
 from flowmine.ingest.blocks import Block, Unreadable
 from flowmine.ingest.framing import blocks
 from flowmine.ingest.normal import record_kind
@@ -16,7 +18,8 @@ __all__ = ["FORMATS", "HEAD", "Format", "first_time", "format_of", "holds_events
 HEAD = 1 << 16
 """How many bytes of a file's content are looked at."""
 
-Blocks = Callable[[Iterator[bytes], int], Iterator[Block | Unreadable]]
+Blocks = Callable[[Iterator[bytes], int, datetime], Iterator[Block | Unreadable]]
+"""From chunks, a size and the moment by which the content was complete (for times without a year) to blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,13 @@ def _is_json(head: bytes) -> bool:
     return head.lstrip()[:1] in (b"{", b"[") or holds_events(head)
 
 
+def _json_blocks(chunks: Iterator[bytes], size: int, _: datetime) -> Iterator[Block | Unreadable]:
+    return blocks(chunks, size)
+
+
 def _is_binary(head: bytes) -> bool:
     return b"\x00" in head[:4096] and not head.lstrip(b"\x00 \r\n\t").startswith((b"{", b"["))
 
-
-_COMPACT = re.compile(rb"^(\w{3} [ \d]\d \d\d:\d\d:\d\d|TIMESTAMP|\s*TIMESTAMP:).*", re.MULTILINE)
 
 FORMATS: tuple[Format, ...] = (
     Format("parquet", _starts(b"PAR1"), hint="a Parquet file; name the capture's folder"),
@@ -80,12 +85,8 @@ FORMATS: tuple[Format, ...] = (
         hint="a packet capture, not a capture of flows: record with hubble observe -o jsonpb",
     ),
     Format("binary", _is_binary, hint="binary data, not a capture of Hubble flows"),
-    Format("json", _is_json, blocks),
-    Format(
-        "text",
-        lambda head: bool(_COMPACT.search(head)),
-        hint="hubble's text output, which cannot be read as JSON: record with hubble observe -o jsonpb",
-    ),
+    Format("json", _is_json, _json_blocks),
+    Format("text", text.is_text, text.blocks),
 )
 """Looked through in order; content that none of them matches is no capture."""
 

@@ -11,7 +11,7 @@ from flowmine.ingest.times import nanoseconds
 __all__ = ["in_step"]
 
 _MOST_OPEN = 48
-_LARGEST, _SMALLEST, _TOGETHER = 1 << 20, 1 << 17, 24 << 20
+_LARGEST, _SMALLEST, _TOGETHER = 1 << 21, 1 << 17, 24 << 20
 
 Piece = tuple[int, Block | Unreadable | None]
 
@@ -45,7 +45,7 @@ def _is_due(one: Input, heap: Sequence[tuple[int, ...] | tuple[int, int, object,
 def _blocks(one: Input, size: int) -> Iterator[Block | Unreadable]:
     if one.format is None or one.format.blocks is None:
         return iter(())
-    return one.format.blocks(one.content(), size)
+    return one.format.blocks(one.content(), size, one.written)
 
 
 def _push(

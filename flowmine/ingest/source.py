@@ -89,7 +89,8 @@ class Source:
         self._begin()
 
     def _begin(self) -> None:
-        self._ledger = Ledger(notes=list(self._notes))
+        texts = [one.name for one in self._inputs if one.format is not None and one.format.name == "text"]
+        self._ledger = Ledger(notes=list(self._notes), texts=texts)
         self._endpoints = Endpoints()
         self._seen = SeenIds()
 

@@ -31,6 +31,8 @@ _HEADINGS = (
     "DESTINATION",
     "FROM",
     "TYPE",
+    "MARK",
+    "CPU",
     "VERDICT",
     "SUMMARY",
     "DETAILS",
@@ -50,8 +52,13 @@ _LOST_COUNT = re.compile(
     rf"CPU\((?P<cpu>[0-9]+)\) (?:- )?(?P<count>[0-9]{{1,20}})(?: \(first: (?P<first>{TIME}), last: (?P<last>{TIME})\))?"
 )
 _ROW = re.compile(rf"(?P<time>{TIME})\s{{2,}}(?P<rest>\S.*)|(?P<empty>{TIME})\s{{2,}}")
+_OTHER_EVENTS = {
+    "DETAILS": "agent_event",
+    "FROM": "debug_event",
+    "MARK": "debug_event",
+    "MESSAGE": "debug_event",
+}
 _AGENT = re.compile(r"[A-Z][A-Z0-9_]+ \(.*\)")
-_NOT_FLOWS = {"agent": "an agent event, not a flow", "debug": "a debug event, not a flow"}
 
 
 @dataclass(slots=True)
@@ -109,7 +116,10 @@ class _Reader:
         line = _COMPACT.fullmatch(text)
         ends = _ENDS.fullmatch(line["rest"]) if line else None
         if line is None or ends is None:
-            return _why_not(line["rest"] if line else text)
+            kind = _event_kind(line["rest"]) if line else None
+            if line is None or kind is None:
+                return "no flow in the line, or only a part of one"
+            return self._record(line["time"], line["node"], kind, {})
         return self._record(line["time"], line["node"], "flow", flow_of(_printed(ends, bool(line["node"]))))
 
     def _row(self, text: str, row: re.Match[str]) -> Record | str:
@@ -121,16 +131,12 @@ class _Reader:
         return self._cells(dict(zip(titles, cells, strict=True)))
 
     def _cells(self, cells: dict[str, str]) -> Record | str:
-        if not cells.keys() >= {"TIMESTAMP", "SOURCE", "TYPE", "VERDICT"}:
-            agent = "DETAILS" in cells
-            return (
-                _NOT_FLOWS["agent" if agent else "debug"]
-                if "TIMESTAMP" in cells
-                else "a block without its time"
-            )
-        time, node = cells["TIMESTAMP"], cells.get("NODE")
+        time, node = cells.get("TIMESTAMP", ""), cells.get("NODE")
         if re.fullmatch(TIME, time) is None:
             return "not a time of hubble observe"
+        if not cells.keys() >= {"SOURCE", "TYPE", "VERDICT"}:
+            kind = next((kind for title, kind in _OTHER_EVENTS.items() if title in cells), None)
+            return self._record(time, node, kind, {}) if kind else "only a part of an event"
         if cells["TYPE"] == "EVENTS LOST":
             return self._lost(time, node, cells["SOURCE"], cells.get("SUMMARY", ""))
         if re.fullmatch(VERDICT, cells["VERDICT"]) is None:
@@ -180,12 +186,11 @@ def _printed(ends: re.Match[str], has_node: bool) -> Printed:
     )
 
 
-def _why_not(rest: str) -> str:
+def _event_kind(rest: str) -> str | None:
+    """Return which of Hubble's other events a line is: those of the agent (``--type agent``) or of its debugging."""
     if " MARK: " in rest:
-        return _NOT_FLOWS["debug"]
-    if _AGENT.fullmatch(rest):
-        return _NOT_FLOWS["agent"]
-    return "no flow in the line, or only a part of one"
+        return "debug_event"
+    return "agent_event" if _AGENT.fullmatch(rest) else None
 
 
 def _by_place(text: str, header: str, titles: list[str]) -> list[str] | None:
@@ -236,12 +241,13 @@ def is_text(head: bytes) -> bool:
 
 def blocks(chunks: Iterator[bytes], size: int, latest: datetime) -> Iterator[Block | Unreadable]:
     """Yield a text capture as blocks of about ``size`` bytes of Hubble's JSON, and the lines that are no events."""
+    lines = _Lines(chunks)
     made: list[bytes] = []
     places: list[int] = []
     held = 0
-    for number, what in records(_lines(chunks), latest):
+    for number, what in records(iter(lines), latest):
         if isinstance(what, str):
-            yield Unreadable(number, what)
+            yield Unreadable(number, what, cut=lines.unended)
             continue
         made.append(msgspec.json.encode(what))
         places.append(number)
@@ -253,17 +259,24 @@ def blocks(chunks: Iterator[bytes], size: int, latest: datetime) -> Iterator[Blo
         yield Block(b"\n".join(made), places[0], tuple(places))
 
 
-def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
-    rest = b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line.decode("utf-8", "replace")
-        if len(rest) > _LONGEST:
-            rest = rest[:_LONGEST]
-    if rest:
-        yield rest.decode("utf-8", "replace")
-
-
 _LONGEST = 1 << 15
 """A line is at most a few hundred characters long; of a longer one only this much is kept."""
+
+
+class _Lines:
+    """The lines of some chunks; ``unended`` is true from the last one on, where that has no end."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self.unended = False
+
+    def __iter__(self) -> Iterator[str]:
+        rest = b""
+        for chunk in self._chunks:
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                yield line.decode("utf-8", "replace")
+            rest = rest[:_LONGEST]
+        if rest:
+            self.unended = True
+            yield rest.decode("utf-8", "replace")
