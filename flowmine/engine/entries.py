@@ -85,6 +85,7 @@ class CidrAtom:
     span: Span
     excepts: tuple[Span, ...]
     text: str
+    except_texts: tuple[str, ...] = ()
     group: str = ""
 
 
@@ -134,8 +135,7 @@ ANY_PORT = (PortTerm(Protocols.ALL),)
 class LoweredEntry:
     """One entry as the engine sees it.
 
-    `peers` None is anybody, `()` nobody; `ports` `()` is none. `written_peers` are the peers in the manifest's words,
-    one for each atom, for `trace`. `default_deny` says whether the entry closes its direction.
+    `peers` None is anybody, `()` nobody; `ports` `()` is none. `default_deny` says whether the entry closes its direction.
     """
 
     origin: Origin

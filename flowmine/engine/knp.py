@@ -77,10 +77,10 @@ def _peers(entry: K8sEntry, direction: Direction, namespace: str, config: Config
         terms = _peer_terms(peer, direction, namespace, config)
         if terms is not None:
             atoms.append(LabelAtom(terms))
-        if peer.ip_block is not None and peer.ip_block.cidr is not None:
-            block = peer.ip_block
+        block = peer.ip_block
+        if block is not None and block.cidr is not None:
             excepts = tuple(span(text) for text in block.except_)
-            atoms.append(CidrAtom(span(peer.ip_block.cidr), excepts, peer.ip_block.cidr))
+            atoms.append(CidrAtom(span(block.cidr), excepts, block.cidr, block.except_))
     return tuple(dict.fromkeys(atoms))
 
 

@@ -176,7 +176,7 @@ def cidr_set_atoms(rule: CidrRule, groups: Mapping[str, CidrGroup]) -> list[Atom
     """
     excepts = tuple(span(text) for text in rule.except_)
     if rule.cidr is not None:
-        return [CidrAtom(span(rule.cidr), excepts, rule.cidr)]
+        return [CidrAtom(span(rule.cidr), excepts, rule.cidr, rule.except_)]
     chosen: Iterable[CidrGroup] = ()
     if rule.cidr_group_ref is not None:
         chosen = [groups[rule.cidr_group_ref]] if rule.cidr_group_ref in groups else []
@@ -184,7 +184,7 @@ def cidr_set_atoms(rule: CidrRule, groups: Mapping[str, CidrGroup]) -> list[Atom
         wanted = rule.cidr_group_selector
         chosen = [each for each in groups.values() if wanted.matches(_group_labels(each), source="cidrgroup")]
     return [
-        CidrAtom(span(text), excepts, text, group=each.name)
+        CidrAtom(span(text), excepts, text, rule.except_, each.name)
         for each in chosen
         for text in each.external_cidrs
     ]

@@ -1,5 +1,6 @@
 """The facade of the engine: a set of policies that is loaded, written back, and asked for verdicts."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,9 @@ from flowmine.engine.requests import parsers
 from flowmine.engine.table import queries_from_table
 from flowmine.engine.verdict import Outcome, SideJudgement, match
 from flowmine.errors import PolicyError
+from flowmine.policy import files
 from flowmine.policy.codec import Unknown, from_dict, to_yaml_stream
+from flowmine.policy.kinds import GATEWAY
 from flowmine.policy.model import CidrGroup, Policy
 from flowmine.policy.problems import Problem, Severity, Stage
 from flowmine.policy.validate import Features, validate
@@ -58,6 +61,7 @@ class PolicySet:
         self.policies = tuple(policies)
         self.groups = tuple(groups)
         self.config = config or Config()
+        self.skipped: tuple[files.Skipped, ...] = ()
         self._problems = tuple(problems)
 
     @classmethod
@@ -79,12 +83,36 @@ class PolicySet:
     ) -> "PolicySet":
         """Return the set of these manifests; CiliumCIDRGroup objects may be among them.
 
-        A policy that Cilium would refuse has no effect and is told by `problems`; with `strict` it raises PolicyError.
+        Of two objects with one kind, namespace and name the later counts, as for `kubectl apply`. A policy that Cilium would refuse has no effect and is told by `problems`; with `strict` it raises PolicyError.
         `unknown="prune"` drops unknown fields as the API server does, `"error"` refuses them as kubectl does.
         `enforcement` and `config` are those of `Config.of`, which raises UsageError.
         """
         placed = [(f"object {number}", value) for number, value in enumerate(objects)]
         return cls._checked(placed, Config.of(enforcement, config), unknown, strict)
+
+    @classmethod
+    def load(
+        cls,
+        *paths: str | os.PathLike[str],
+        enforcement: str = "default",
+        config: Mapping[str, Any] | None = None,
+        unknown: Unknown = "error",
+        strict: bool = False,
+    ) -> "PolicySet":
+        """Return the set of policies in files, folders and (`-`) on stdin; the options are those of `from_dicts`.
+
+        Objects of other kinds are passed over and told by `skipped`. Raise PolicyError where a path cannot be read.
+        """
+        loaded = files.load(*paths, unknown=unknown)
+        judged = [each for each in loaded.documents if _kind(each.value) != GATEWAY]
+        placed = [(document.where, document.value) for document in judged]
+        made = cls._checked(placed, Config.of(enforcement, config), unknown, strict)
+        others = [each for each in loaded.documents if _kind(each.value) == GATEWAY]
+        gateways = [
+            files.Skipped(each.where, GATEWAY, "it routes traffic and allows none") for each in others
+        ]
+        made.skipped = (*loaded.skipped, *gateways)
+        return made
 
     @classmethod
     def _checked(
@@ -95,8 +123,7 @@ class PolicySet:
         for where, value in placed:
             found = _problems(value, config, unknown)
             if not found:
-                made = from_dict(value, unknown)
-                accepted[_ref(value)] = made
+                accepted[_ref(value)] = from_dict(value, unknown)
             problems += (PolicyProblem(where, _ref(value), problem) for problem in found)
         if problems and strict:
             raise PolicyError("; ".join(map(str, problems)))
@@ -172,11 +199,15 @@ def _problems(value: Any, config: Config, unknown: Unknown) -> list[Problem]:
     return []
 
 
+def _kind(value: Any) -> Any:
+    return value.get("kind") if isinstance(value, Mapping) else None
+
+
 def _ref(value: Any) -> str:
     """Return a manifest's `Kind/namespace/name` as far as it has them."""
     metadata = value.get("metadata") if isinstance(value, Mapping) else None
     metadata = metadata if isinstance(metadata, Mapping) else {}
-    kind = str(value.get("kind")) if isinstance(value, Mapping) else type(value).__name__
+    kind = str(_kind(value)) if isinstance(value, Mapping) else type(value).__name__
     wide = kind in ("CiliumClusterwideNetworkPolicy", "CiliumCIDRGroup")
     namespace = "" if wide else str(metadata.get("namespace") or "default")
     return f"{kind}/{namespace}/{metadata.get('name', '')}"
