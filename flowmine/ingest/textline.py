@@ -90,6 +90,10 @@ class _End:
     service: Fields | None = None
 
 
+_NOTHING = _End({})
+_AS_TOLD = {"auth_type": "auth_type", "ip_trace_id": "ip_trace_id", "summary": "Summary"}
+
+
 def flow_of(printed: Printed) -> Fields:
     """Return the generic flow (snake_case, enumeration names) of a printed event; what text cannot tell is absent."""
     source = _end(printed.source, printed.source_identity)
@@ -99,13 +103,12 @@ def flow_of(printed: Printed) -> Fields:
     flow: Fields = {"verdict": int(verdict) if verdict.isdigit() else verdict}
     if printed.type not in ("", "UNKNOWN"):
         flow["Type"] = "L3_L4"
-    if "auth_type" in told:
-        flow["auth_type"] = told["auth_type"]
     flow |= _kind(printed.type, verdict, told)
     flow |= _ends(source, destination)
     if "protocol" in told or "l7" in flow:
         protocol = told.get("protocol") or ("UDP" if "dns" in flow["l7"] else "TCP")
         flow["l4"] = {protocol: _layer4(protocol, source, destination, told)}
+    flow |= {name: told[key] for key, name in _AS_TOLD.items() if key in told}
     if printed.is_reply is not None:
         flow["is_reply"] = printed.is_reply
     if flow["verdict"] == "VERDICT_UNKNOWN":
@@ -115,13 +118,13 @@ def flow_of(printed: Printed) -> Fields:
 
 def _ends(source: _End, destination: _End) -> Fields:
     flow: Fields = {}
-    addresses = {"source": source.address, "destination": destination.address}
-    if any(addresses.values()):
-        six = any(":" in address for address in addresses.values())
-        flow["IP"] = {key: value for key, value in addresses.items() if value}
-        flow["IP"]["ipVersion"] = "IPv6" if six else "IPv4"
     if source.mac or destination.mac:
         flow["ethernet"] = {"source": source.mac, "destination": destination.mac}
+    elif source != _NOTHING or destination != _NOTHING:
+        addresses = {"source": source.address, "destination": destination.address}
+        flow["IP"] = {key: value for key, value in addresses.items() if value}
+        if flow["IP"]:
+            flow["IP"]["ipVersion"] = "IPv6" if ":" in "".join(addresses.values()) else "IPv4"
     for name, end in (("source", source), ("destination", destination)):
         if end.endpoint:
             flow[name] = end.endpoint
@@ -188,11 +191,13 @@ def _layer7(match: re.Match[str], told: Fields) -> Fields:
         "event_type": _event(_L7, 0),
         "l7": {"type": match["type"].upper(), **record},
     }
-    if match["parser"] == "dns":
+    parser = match["parser"]
+    if parser != "l7":
+        flow["l7"][parser] = dict(record.get(parser, {}))
+    if parser == "dns":
         flow["traffic_direction"] = "EGRESS"
-        dns = flow["l7"]["dns"] = dict(record.get("dns", {}))
         if match["source"]:
-            dns["observation_source"] = match["source"]
+            flow["l7"]["dns"]["observation_source"] = match["source"]
     return flow
 
 

@@ -95,7 +95,7 @@ _RCODES = (
 _FLAGS = ("SYN", "ACK", "FIN", "RST", "PSH", "URG", "ECE", "CWR", "NS")
 _PORTS = ("TCP", "UDP", "SCTP")
 _AUTH = re.compile(r"(?:^|; )Auth: (?P<auth>[A-Z_]+)$")
-_IP_TRACE = re.compile(r"^IP Trace ID: \d+(?:; |$)")
+_IP_TRACE = re.compile(r"^IP Trace ID: (?P<number>[0-9]{1,20})(?:; |$)")
 _ICMP = re.compile(r"^(?P<family>ICMPv[46]) (?P<name>[A-Za-z0-9]+)(?:\((?:Code: )?(?P<code>[^)]*)\))?$")
 _HTTP_REQUEST = re.compile(r"^(?P<protocol>HTTP/\S+) (?P<method>\S+) (?P<url>\S.*)$")
 _HTTP_RESPONSE = re.compile(
@@ -113,22 +113,27 @@ _KAFKA = re.compile(
 
 
 def summary_fields(text: str) -> Fields:
-    """Return the fields of a flow that a summary tells: ``protocol``, ``flags``, ``icmp``, ``auth_type``, ``record``.
+    """Return the fields of a flow that a summary tells: ``protocol``, ``flags``, ``icmp``, ``auth_type``, ``ip_trace_id``, ``record``, ``summary``.
 
     ``protocol`` is Hubble's name of the l4 message, ``flags`` and ``icmp`` its parts, ``record`` an l7 message
-    without its type, as ``{"http": …}``. What is not told, or not understood, is left out.
+    without its type, as ``{"http": …}``, ``summary`` the text less what other fields hold. What is not told, or not understood, is left out.
 
     >>> summary_fields("TCP Flags: SYN, ACK; Auth: SPIRE")
-    {'auth_type': 'SPIRE', 'protocol': 'TCP', 'flags': {'SYN': True, 'ACK': True}}
+    {'auth_type': 'SPIRE', 'summary': 'TCP Flags: SYN, ACK', 'protocol': 'TCP', 'flags': {'SYN': True, 'ACK': True}}
     >>> summary_fields("ICMPv4 EchoRequest")
-    {'protocol': 'ICMPv4', 'icmp': {'type': 8, 'code': 0}}
+    {'summary': 'ICMPv4 EchoRequest', 'protocol': 'ICMPv4', 'icmp': {'type': 8, 'code': 0}}
     """
     fields: Fields = {}
     auth = _AUTH.search(text)
     if auth:
         fields["auth_type"] = auth["auth"]
         text = text[: auth.start()]
-    text = _IP_TRACE.sub("", text)
+    trace = _IP_TRACE.match(text)
+    if trace:
+        fields["ip_trace_id"] = {"trace_id": trace["number"]}
+        text = text[trace.end() :]
+    if text:
+        fields["summary"] = text
     for begin, parse in _PARSERS:
         if text.startswith(begin):
             return fields | parse(text)
