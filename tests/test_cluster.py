@@ -27,13 +27,14 @@ from tests.cluster import (
     clusters,
     denying,
     events,
+    large_cluster,
     lines,
     random_cluster,
     replay,
     truth,
     write,
 )
-from tests.cluster.parts import coredns, users
+from tests.cluster.parts import coredns, lookup_rule, users
 from tests.cluster.systems import SYSTEMS
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -389,6 +390,136 @@ def test_random_clusters_are_varied() -> None:
     assert any(isinstance(link.port, tuple) for link in links)
     assert {1, 2} == {len(c.families) for c in drawn}
     assert any(c.scans for c in drawn)
+
+
+POLICIES = (
+    {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumNetworkPolicy",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {
+            "endpointSelector": {"matchLabels": {"app": "web"}},
+            "ingress": [
+                {"fromEntities": ["remote-node"]},
+                {
+                    "fromEntities": ["world"],
+                    "toPorts": [
+                        {
+                            "ports": [{"port": "8080", "protocol": "TCP"}],
+                            "rules": {"http": [{"path": "/item/[0-9]*[02468]"}]},
+                        }
+                    ],
+                },
+            ],
+            "egress": [
+                lookup_rule(),
+                {"toEndpoints": [{}]},
+                {"toFQDNs": [{"matchName": "api.saas.example"}]},
+            ],
+            "egressDeny": [{"toEntities": ["kube-apiserver"]}],
+        },
+    },
+    {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumNetworkPolicy",
+        "metadata": {"name": "db", "namespace": "shop"},
+        "spec": {
+            "endpointSelector": {"matchLabels": {"app": "db"}},
+            "ingress": [
+                {"fromEndpoints": [{"matchLabels": {"app": "web"}}], "authentication": {"mode": "required"}}
+            ],
+        },
+    },
+)
+
+
+def governed() -> list[dict[str, Any]]:
+    """Return flows of the small cluster under policies that deny, redirect and demand authentication."""
+    return flows(small(policies=POLICIES, visible=frozenset()), 2500)
+
+
+def test_verdict_events_name_the_policies() -> None:
+    """Under policies a verdict event names who allowed, and a deny rule who denied; the drop event does not."""
+    found = governed()
+    verdicts = [f for f in found if f["event_type"]["type"] == 5]
+    allowed = {(p["name"], p["kind"]) for f in verdicts for p in f.get("egress_allowed_by", ())}
+    assert allowed == {("web", "CiliumNetworkPolicy")}
+    denied = [f for f in found if f.get("drop_reason_desc") == "POLICY_DENY"]
+    named = {p["name"] for f in denied if f["event_type"]["type"] == 5 for p in f["egress_denied_by"]}
+    assert named == {"web"}
+    assert not any("egress_denied_by" in f for f in denied if f["event_type"]["type"] == 1)
+
+
+def test_rules_redirect_to_the_proxy_and_the_proxy_denies() -> None:
+    """An L7 rule gives REDIRECTED verdicts and L7 events, of which a denied request has no drop reason."""
+    found = governed()
+    redirected = [f for f in found if f["verdict"] == "REDIRECTED" and f["event_type"]["type"] == 5]
+    assert {("EGRESS", 53), ("INGRESS", 8080)} == {(f["traffic_direction"], ports(f)[1]) for f in redirected}
+    requests = [f for f in found if "http" in f.get("l7", {}) and f["l7"]["type"] == "REQUEST"]
+    assert {"FORWARDED", "DROPPED"} == {f["verdict"] for f in requests}
+    odd = [f for f in requests if f["l7"]["http"]["url"][-1] in "13579"]
+    assert {"DROPPED"} == {f["verdict"] for f in odd}
+    assert not any("drop_reason_desc" in f for f in requests)
+
+
+def test_names_and_fqdn_identities_need_the_dns_proxy() -> None:
+    """Where a rule sends lookups to the proxy the outside host is labelled by its toFQDNs rule and let through."""
+    found = [f for f in governed() if f["IP"]["destination"] == "192.0.2.10" and f["Type"] == "L3_L4"]
+    assert {("fqdn:api.saas.example", "reserved:world")} == {tuple(f["destination"]["labels"]) for f in found}
+    assert {"FORWARDED"} == {f["verdict"] for f in found}
+    blind = tuple(json.loads(json.dumps(POLICIES)))
+    del blind[0]["spec"]["egress"][0]["toPorts"][0]["rules"]
+    found = [
+        f
+        for f in flows(small(policies=blind, visible=frozenset()), 1500)
+        if f["IP"]["destination"] == "192.0.2.10" and f["Type"] == "L3_L4"
+    ]
+    assert {"DROPPED"} == {f["verdict"] for f in found}
+
+
+def test_authentication_drops_the_first_packet() -> None:
+    """A rule that demands authentication drops what comes before it is done; the retry goes through."""
+    found = [
+        f
+        for f in governed()
+        if ports(f)[1] == 5432 and f["destination"].get("pod_name", "").startswith("db-")
+    ]
+    first = [f for f in found if f.get("drop_reason_desc") == "AUTH_REQUIRED"]
+    assert {"SPIRE"} == {f["auth_type"] for f in first}
+    assert {"web"} == {f["source"]["pod_name"].split("-")[0] for f in first}
+    through = {
+        (f["source"]["pod_name"], ports(f)[0])
+        for f in found
+        if f.get("trace_observation_point") == "TO_ENDPOINT"
+    }
+    assert {(f["source"]["pod_name"], ports(f)[0]) for f in first} <= through
+
+
+@settings(max_examples=15, deadline=None)
+@given(clusters(governed=True))
+def test_policies_never_stop_what_they_were_written_for(cluster: Cluster) -> None:
+    """Policies written from a cluster's own intent leave no intended edge denied."""
+    assert [edge for edge in truth(cluster)["edges"] if "denied" in edge] == []
+
+
+def test_starting_pods_are_init() -> None:
+    """Pods that start show their first lookups under reserved:init, with their name and dropped."""
+    found = [f for f in flows(small(init=True)) if f["source"]["labels"] == ["reserved:init"]]
+    assert found
+    assert {(5, "DROPPED", True)} == {
+        (f["source"]["identity"], f["verdict"], "pod_name" in f["source"]) for f in found
+    }
+
+
+def test_large_clusters_keep_addresses_apart() -> None:
+    """Hundreds of workloads get distinct pods, addresses, identities and Service addresses."""
+    cluster = large_cluster(400, 600)
+    deployed = Deployed(cluster)
+    pods = list(deployed.every_pod())
+    assert len(pods) == 802 == len({pod.pod for pod in pods}) == len({pod.addresses["IPv4"] for pod in pods})
+    assert len({pod.identity for pod in pods}) == 401
+    assert len({deployed.service_address(s, "IPv4") for s in cluster.services}) == 401
+    assert len(flows(cluster, 0)) > 600
 
 
 def _fields() -> dict[str, set[str]]:

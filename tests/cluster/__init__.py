@@ -1,7 +1,7 @@
 """The one generator of Hubble traffic: whole clusters, stated policies, and every capture one could make of them."""
 
 from tests.cluster.capture import events, lines, write
-from tests.cluster.chance import clusters, random_cluster
+from tests.cluster.chance import clusters, large_cluster, random_cluster
 from tests.cluster.deploy import Deployed
 from tests.cluster.fence import fence
 from tests.cluster.judge import Deny, Judge, denying, engine
@@ -26,6 +26,7 @@ __all__ = [
     "engine",
     "events",
     "fence",
+    "large_cluster",
     "lines",
     "random_cluster",
     "replay",

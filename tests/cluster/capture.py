@@ -7,6 +7,7 @@ import heapq
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -16,7 +17,7 @@ from tests.cluster.deploy import Deployed, End
 from tests.cluster.hubble import DROP_REASONS, Event, Hubble, Packet, Seen
 from tests.cluster.judge import Bench, Judge
 from tests.cluster.model import Capture, Cluster
-from tests.cluster.plan import SECOND, Planner
+from tests.cluster.plan import SECOND, Connection, Planner, dns_links
 from tests.cluster.traffic import Timed, Wire
 
 _ENCODE = msgspec.json.Encoder().encode
@@ -79,7 +80,7 @@ def _merged(cluster: Cluster, count: int, capture: Capture, judge: Judge | None)
 
 
 def _sources(
-    wire: Wire, plan: list, deployed: Deployed, capture: Capture
+    wire: Wire, plan: list[Connection], deployed: Deployed, capture: Capture
 ) -> Iterator[tuple[Iterable[Timed], int]]:
     """Yield batches of events, each with the time before which no later batch has any."""
     yield list(_asides(wire.hubble, deployed, capture)), 0
@@ -109,6 +110,8 @@ def _asides(hubble: Hubble, deployed: Deployed, capture: Capture) -> Iterator[Ti
         source = rng.choice(("HUBBLE_RING_BUFFER", "PERF_EVENT_RING_BUFFER", "OBSERVER_EVENTS_QUEUE"))
         lost = {"source": source, "num_events_lost": str(rng.randrange(1, 700))}
         yield at, node, _aside(hubble, at, hubble.node_name(node), lost_events=lost)
+    if cluster.init:
+        yield from _starting(hubble, deployed)
     if cluster.ndp:
         for pods in deployed.pods.values():
             for pod in pods[:1] if rng.random() < 0.3 else ():
@@ -119,6 +122,21 @@ def _asides(hubble: Hubble, deployed: Deployed, capture: Capture) -> Iterator[Ti
 
 def _aside(hubble: Hubble, at: int, node: str, **content: dict[str, object]) -> Event:
     return {**content, "node_name": node, "time": hubble.time(at)}
+
+
+def _starting(hubble: Hubble, deployed: Deployed) -> Iterator[Timed]:
+    """Yield the lookups that pods try before they have their identity: dropped, under reserved:init."""
+    resolvers = deployed.pods.get(deployed.cluster.resolver, [])
+    for link in dns_links(deployed.cluster):
+        for pod in deployed.pods[link.src]:
+            family = next((f for f in pod.addresses if resolvers and f in resolvers[0].addresses), "")
+            if not pod.node or not family or pod.window[0] > 0:
+                continue
+            early = replace(pod, identity=5, labels=("reserved:init",), shown={})
+            packet = Packet(early, resolvers[0], family, "UDP", 40000, 53)
+            extra = {"drop_reason_desc": "POLICY_DENIED"}
+            seen = Seen("DROPPED", event=(1, 133), direction="EGRESS", extra=extra)
+            yield 5_000_000, pod.node, hubble.event(5_000_000, pod.node, packet, seen)
 
 
 def _solicitation(hubble: Hubble, at: int, pod: End, rng: random.Random) -> Event:

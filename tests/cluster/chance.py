@@ -37,6 +37,7 @@ def random_cluster(seed: int, governed: bool = False) -> Cluster:
         routing=rng.choice(("tunnel", "native")),
         lb=rng.choice(("socket", "packet", "mixed")),
         visible=rng.choice((frozenset({"dns"}), frozenset({"dns"}), frozenset({"dns", "http"}), frozenset())),
+        init=rng.random() < 0.15,
         seed=seed,
     )
     links, services = _links(rng, workloads, outside)
@@ -45,6 +46,29 @@ def random_cluster(seed: int, governed: bool = False) -> Cluster:
         mine = [w.key for w in workloads if not w.cluster]
         cluster = cluster.with_policies(*fence(cluster, rng.sample(mine, rng.randint(1, len(mine)))))
     return cluster
+
+
+def large_cluster(workloads: int = 500, links: int = 5000, seed: int = 0) -> Cluster:
+    """Return a plain cluster of many workloads, two pods each, and about ``links`` links among them."""
+    rng = random.Random(seed)
+    every = [
+        Workload(f"team-{i % 25}", f"svc-{i}", labels={"app": f"svc-{i}"}, probe=8080)
+        for i in range(workloads)
+    ]
+    services = tuple(Service(w.name, w.key, {80: 8080}) for w in every)
+    drawn: dict[tuple[str, str, int], Link] = {}
+    for _ in range(links):
+        src, dst = rng.sample(every, 2)
+        port = rng.choice((8080, 8080, 9090, 5432))
+        drawn.setdefault((src.key, dst.key, port), Link(src.key, dst.key, port))
+    return Cluster(
+        name="large",
+        nodes=(Node("cp", control_plane=True), *(Node(f"node-{i}") for i in range(20))),
+        workloads=(*every, coredns()),
+        services=(*services, Service("kube-dns", "kube-system/coredns", {53: 53})),
+        links=tuple(drawn.values()),
+        seed=seed,
+    )
 
 
 def clusters(governed: bool = False) -> st.SearchStrategy[Cluster]:

@@ -60,9 +60,13 @@ class Deployed:
         self._placed = 0
         self.pods: dict[str, list[End]] = {w.key: self._pods(w) for w in cluster.workloads}
         self._number()
-        self.services = {(s.workload, s.name): s for s in cluster.services}
+        self._behind = {
+            (s.workload, port): (s, own) for s in cluster.services for own, port in s.ports.items()
+        }
+        self._places = {(s.workload, s.name): i for i, s in enumerate(cluster.services)}
         self.outside = {each.name: each for each in cluster.outside}
         self._world: dict[str, End] = {}
+        self._learned: dict[str, int] = {}
         self._entities: dict[tuple[str, str], End] = {}
 
     # ---- pods
@@ -203,7 +207,7 @@ class Deployed:
         label = label if legacy else f"fqdn:{selector}"
         key = f"{ip} {label}"
         if key not in self._world:
-            number = 16777217 + 500 + len(self._world)
+            number = self._learned.setdefault(label, 16777217 + 500 + len(self._learned))
             labels = (label, *end.judged)
             self._world[key] = replace(end, identity=number, labels=labels, shown={})
         return self._world[key]
@@ -247,17 +251,11 @@ class Deployed:
 
     def service_for(self, key: str, port: int) -> tuple[Service, int] | None:
         """Return the Service in front of a workload's port and its own port, if there is one."""
-        workload = "/".join(key.split("/")[:2])
-        for service in self.cluster.services:
-            if service.workload == workload:
-                for own, target in service.ports.items():
-                    if target == port:
-                        return service, own
-        return None
+        return self._behind.get(("/".join(key.split("/")[:2]), port))
 
     def service_address(self, service: Service, family: str) -> str:
         """Return a Service's ClusterIP."""
-        i = 10 + self.cluster.services.index(service)
+        i = 10 + self._places[service.workload, service.name]
         return f"10.96.{i // 250}.{i % 250}" if family == "IPv4" else f"fd00:10:96::{i:x}"
 
     def names_of(self, host: Outside) -> list[str]:

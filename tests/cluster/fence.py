@@ -37,15 +37,15 @@ def _own(workload: Workload) -> dict[str, str]:
 
 
 def _rule(cluster: Cluster, link: Link, word: str, party: str, mine: Workload) -> dict[str, Any]:
-    return _peer(cluster, word, party, mine) | _what(cluster, link, word)
+    return _peer(cluster, word, party, mine, link.direct) | _what(cluster, link, word)
 
 
-def _peer(cluster: Cluster, word: str, party: str, mine: Workload) -> dict[str, Any]:
+def _peer(cluster: Cluster, word: str, party: str, mine: Workload, direct: bool) -> dict[str, Any]:
     kind, _, name = party.partition(":")
     if kind == "entity":
         return {f"{word}Entities": [name]}
     if kind == "world":
-        return _outside(next(o for o in cluster.outside if o.name == name), word)
+        return _outside(next(o for o in cluster.outside if o.name == name), word, direct)
     workload = cluster.workload(party)
     labels = _own(workload)
     if workload.namespace != mine.namespace:
@@ -55,8 +55,8 @@ def _peer(cluster: Cluster, word: str, party: str, mine: Workload) -> dict[str, 
     return {f"{word}Endpoints": [{"matchLabels": labels}]}
 
 
-def _outside(host: Outside, word: str) -> dict[str, Any]:
-    if word == "to" and host.dns:
+def _outside(host: Outside, word: str, direct: bool) -> dict[str, Any]:
+    if word == "to" and host.dns and not direct:
         return {"toFQDNs": [{"matchPattern" if "*" in host.dns else "matchName": host.dns}]}
     if len(host.ips) > _MANY:
         return {f"{word}Entities": ["world"]}

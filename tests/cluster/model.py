@@ -115,7 +115,8 @@ class Cluster:
     ``visible`` holds "dns" and "http" where every pod's lookups and requests pass the proxy without a rule
     (a visibility annotation or policy); rules in ``policies`` redirect on their own.
     ``lb`` is "socket" (SOCK events, packets carry pod addresses), "packet" (replies are reverse-translated) or
-    "mixed". ``routing`` is "tunnel" or "native". ``config`` is handed to the judge as in conformance cases.
+    "mixed". ``routing`` is "tunnel" or "native". ``init`` has pods whose first packets still carry reserved:init and
+    are dropped, as such endpoints are always default deny. ``config`` is handed to the judge as in conformance cases.
     """
 
     name: str = "default"
@@ -135,6 +136,7 @@ class Cluster:
     namespace_labels: Mapping[str, Labels] = field(default_factory=dict)
     health: bool = True
     ndp: bool = True
+    init: bool = False
     seed: int = 1
 
     def workload(self, key: str) -> Workload:

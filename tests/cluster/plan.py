@@ -198,8 +198,8 @@ class Planner:
         self, link: Link, src: End, dst: End, family: str, port: int, request: tuple[tuple[str, str], ...]
     ) -> Connection | None:
         low, high = max(src.window[0], dst.window[0]), min(src.window[1], dst.window[1])
-        if low >= high:
-            return None
+        if low >= high or not (src.node or dst.node):
+            return None  # two runs that never overlap; two ends of which no node here sees anything
         proto, number = link.proto, port
         if link.icmp >= 0:
             v6 = family == "IPv6"

@@ -315,8 +315,9 @@ class _Course:
                 yield from self.at(
                     self.target, self.back(flags), self.trace(point, "REPLY", "INGRESS", True, c.dst)
                 )
-        if self.source and c.src.kind != "entity":
-            seen = self.trace("TO_ENDPOINT", "REPLY", "EGRESS", True, c.src)
+        if self.source and c.src.key not in ("entity:host", "entity:remote-node"):
+            point = "TO_PROXY" if c.src.key == "entity:ingress" else "TO_ENDPOINT"
+            seen = self.trace(point, "REPLY", "EGRESS", True, c.src)
             yield from self.at(self.source, self.back(flags, at_source=True), seen)
         elif self.source and self.source == self.target:
             yield from self.at(

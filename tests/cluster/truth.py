@@ -12,12 +12,13 @@ from tests.cluster.plan import Connection, Planner
 _ENTITIES = ("host", "remote-node", "kube-apiserver", "health", "ingress")
 
 
-def truth(cluster: Cluster, day: int = 0, judge: Judge | None = None) -> dict[str, Any]:
+def truth(cluster: Cluster, day: int = 0, judge: Judge | None = None, audit: bool = False) -> dict[str, Any]:
     """Return identities, outside hosts, edges, noise and ungoverned workloads of a cluster on a day.
 
     ``denied`` marks an intended edge that the policies in force drop, ``intended: false`` one that they drop and
     ought to. What they drop so early that no capture can show it (its name never resolves) is left out; what
-    nobody intended and nothing stops is as good as intended, for no capture tells the two apart.
+    nobody intended and nothing stops is as good as intended, for no capture tells the two apart. ``audit`` is for
+    captures in audit mode, where nothing is stopped and so nothing left out.
     """
     deployed = Deployed(cluster, day)
     bench = Bench(cluster, judge)
@@ -30,7 +31,7 @@ def truth(cluster: Cluster, day: int = 0, judge: Judge | None = None) -> dict[st
             {"kind": "scan", "src": key} for scan in cluster.scans for key in _keys(deployed, scan.src)
         ],
         "outside": {each.name: _host(deployed, each.name) for each in cluster.outside},
-        "edges": _edges(cluster, bench, plan),
+        "edges": _edges(plan, audit),
     }
 
 
@@ -62,12 +63,12 @@ def _host(deployed: Deployed, name: str) -> dict[str, Any]:
     return shown | ({"name": host.dns} if host.dns else {})
 
 
-def _edges(cluster: Cluster, bench: Bench, plan: list[Connection]) -> list[dict[str, Any]]:
+def _edges(plan: list[Connection], audit: bool) -> list[dict[str, Any]]:
     edges: dict[tuple[Any, ...], dict[str, Any]] = {}
     for c in plan:
         if c.link is None and not c.queries:
             continue  # health checks and scans
-        if c.needs is not None and _denied(c.needs):
+        if c.needs is not None and _denied(c.needs) and not audit:
             continue
         port = c.link.port if c.link is not None and isinstance(c.link.port, tuple) else c.port
         key = (c.src.key, c.dst.key, c.proto, port)
