@@ -23,6 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "flowmine.cli.recommend:recommend",
         "Write least-privilege policies for the workloads seen.",
     ),
+    "visibility": (
+        "flowmine.cli.visibility:visibility",
+        "Write policies that make names and HTTP requests show, and deny nothing.",
+    ),
     "flows": ("flowmine.cli.flows:flows", "Print the captured events themselves, as hubble observe would."),
     "edges": ("flowmine.cli.edges:edges", "Show who talked to whom, on which port, with what outcome."),
     "verdict": ("flowmine.cli.verdict:verdict", "Judge traffic by a set of policies."),

@@ -53,7 +53,8 @@ def _told(found: "Edges") -> str:
         row["values"]: row["counts"] for row in pc.value_counts(found.edges.column("outcome")).to_pylist()
     }
     parts = ", ".join(f"{outcome} {counts[outcome]:,}" for outcome in sorted(counts))
-    return f"{found.edges.num_rows:,} edges: {parts}" if counts else "no edges"
+    total = found.edges.num_rows
+    return f"{total:,} edge{'' if total == 1 else 's'}: {parts}" if counts else "no edges"
 
 
 def _table(found: "Edges", out: Path | None) -> None:

@@ -45,7 +45,7 @@ class FilteredCommand(click.Command):
         sections: dict[str, list[tuple[str, str]]] = {"Options": [], "Filters, as in `hubble observe`": []}
         own, filters = sections.values()
         for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
             if record is not None:
                 (filters if param in self.filter_options else own).append(record)
         for title, records in sections.items():

@@ -65,7 +65,7 @@ def flows(capture: Capture, selection: "Selection", output: str, color: str, **s
         node_name=style["print_node_name"],
         color=color == "always" or (color == "auto" and _colours_welcome()),
     )
-    with capture.reading(dedup=False) as reading:
+    with capture.reading(dedup=False, bar=not sys.stdout.isatty()) as reading:
         records = _selected((record for _, record, _ in reading.source.records()), selection)
         write_lines(_LAYOUTS[output](_without_node_status(records, output, wanted), wanted), None)
 

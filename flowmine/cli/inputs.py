@@ -40,17 +40,19 @@ class Capture:
     quiet: bool = False
 
     @contextmanager
-    def reading(self, selection: "Selection | None" = None, **options: Any) -> Iterator[Reading]:
+    def reading(
+        self, selection: "Selection | None" = None, *, bar: bool = True, **options: Any
+    ) -> Iterator[Reading]:
         """Open the captures, show a bar while the block reads them, and close with the summary on stderr.
 
-        ``selection`` keeps only the events that filters ask for; ``options`` go to `flowmine.ingest.open_flows`.
+        ``bar`` is for a block that prints nothing meanwhile; ``selection`` keeps only the events that filters ask for; ``options`` go to `flowmine.ingest.open_flows`.
         Raise InputError where an input cannot be read, UsageError where the selection needs a second reading of stdin.
         """
         from flowmine.ingest import open_flows
 
         if selection is not None and not selection.everything:
             options["keep"] = self._keep(selection)
-        with progress_bar(self.quiet) as feed:
+        with progress_bar(self.quiet or not bar) as feed:
             reading = Reading(open_flows(*self.inputs, strict=self.strict, progress=feed, **options))
             yield reading
         if not self.quiet:

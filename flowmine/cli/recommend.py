@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowmine.cli.ciliumversion import oldest_version, parse_version
 from flowmine.cli.filterlist import OPTIONS
 from flowmine.cli.inputs import Capture, capture_inputs
+from flowmine.cli.proposals import write_proposals
 from flowmine.errors import UsageError
 
 if TYPE_CHECKING:
     from flowmine.advise.recommend import Recommendation
-    from flowmine.edges import Edges
-    from flowmine.report.policies import EvidenceIn
     from flowmine.synth.options import Options
     from flowmine.synth.scope import Scope
 
@@ -111,14 +111,16 @@ def recommend(capture: Capture, output: str, prove: bool, evidence: str, **asked
     with capture.reading(columns=(*COLUMNS, *REQUEST_COLUMNS) if options.l7 else COLUMNS) as reading:
         edges = aggregate(reading.source, requests=bool(options.l7))
         if asked["cilium"] is None:
-            options = replace(options, cilium=_version_of(reading.source.ledger.versions) or options.cilium)
+            options = replace(
+                options, cilium=oldest_version(reading.source.ledger.versions) or options.cilium
+            )
         found = advise(edges, options, scope)
         for line in told(found):
             reading.tell(line)
         if prove:
             for line in _needless(found):
                 reading.tell(line)
-    _write(found, edges, output, EvidenceIn(evidence))
+    write_proposals(found.synthesis.proposals, edges, output, EvidenceIn(evidence))
 
 
 def _scope(asked: Mapping[str, Any]) -> "Scope":
@@ -147,7 +149,7 @@ def _options(asked: Mapping[str, Any]) -> "Options":
         raise UsageError(f"--l7 takes http and dns, not {', '.join(unknown)}")
     known = read_known(asked["known"]) if asked["known"] else ()
     options = replace(options, l7=layers, dns=asked["dns"], known=known, **_settings(asked["settings"]))
-    return replace(options, cilium=_version(asked["cilium"])) if asked["cilium"] else options
+    return replace(options, cilium=parse_version(asked["cilium"])) if asked["cilium"] else options
 
 
 def _settings(texts: Iterable[str]) -> dict[str, Any]:
@@ -174,42 +176,8 @@ def _settings(texts: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def _version(text: str) -> tuple[int, int]:
-    parts = text.removeprefix("v").split(".")
-    if len(parts) < 2 or not all(part.isascii() and part.isdigit() for part in parts[:2]):
-        raise UsageError(f"--cilium {text}: write a version such as 1.19")
-    version = int(parts[0]), int(parts[1])
-    if version < (1, 14):
-        raise UsageError(f"--cilium {text}: 1.14 is the oldest version that is written for")
-    return version
-
-
-def _version_of(versions: Iterable[str]) -> tuple[int, int] | None:
-    """Return the oldest version that sent events, of those that can be read and written for; None where none can."""
-    found = []
-    for text in versions:
-        try:
-            found.append(_version(text))
-        except UsageError:
-            continue
-    return min(found, default=None)
-
-
 def _needless(found: "Recommendation") -> Iterable[str]:
     if not found.needless:
         yield "proved: without any one rule something seen would be denied, rules marked required apart"
     for each in found.needless:
         yield f"no edge needs {each}"
-
-
-def _write(found: "Recommendation", edges: "Edges", output: str, evidence: "EvidenceIn") -> None:
-    from flowmine.report.policies import as_list, folder, stream, write_folder
-    from flowmine.synth.evidence import Witness
-
-    proposals, witness = found.synthesis.proposals, Witness(edges).of
-    if output == "json":
-        click.echo(json.dumps(as_list(proposals, witness, evidence), indent=2, ensure_ascii=False))
-    elif output in ("-", "yaml"):
-        click.echo(stream(proposals, witness, evidence), nl=False)
-    else:
-        write_folder(folder(proposals, witness, evidence), Path(output))

@@ -1,0 +1,31 @@
+"""Where the policies that a command makes go: `-o`, a folder, YAML or JSON on stdout."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from flowmine.edges import Edges
+    from flowmine.report.policies import EvidenceIn
+    from flowmine.synth.assemble import Proposal
+
+__all__ = ["write_proposals"]
+
+
+def write_proposals(
+    proposals: "Sequence[Proposal]", edges: "Edges", output: str, evidence: "EvidenceIn"
+) -> None:
+    """Write policies to `output`: `-` (or `yaml`), `json`, or a folder. Raise UsageError where that cannot be written."""
+    from flowmine.report.policies import as_list, folder, stream, write_folder
+    from flowmine.synth.evidence import Witness
+
+    witness = Witness(edges).of
+    if output == "json":
+        click.echo(json.dumps(as_list(proposals, witness, evidence), indent=2, ensure_ascii=False))
+    elif output in ("-", "yaml"):
+        click.echo(stream(proposals, witness, evidence), nl=False)
+    else:
+        write_folder(folder(proposals, witness, evidence), Path(output))

@@ -1,0 +1,58 @@
+"""`flowmine visibility`: the policies that make names and HTTP requests show in the next capture."""
+
+import click
+
+from flowmine.cli.ciliumversion import oldest_version, parse_version
+from flowmine.cli.inputs import Capture, capture_inputs
+from flowmine.cli.proposals import write_proposals
+
+__all__ = ["visibility"]
+
+
+@click.command()
+@capture_inputs
+@click.option(
+    "-n",
+    "--namespace",
+    "namespaces",
+    multiple=True,
+    required=True,
+    metavar="NS",
+    help="Whose pods to show (* and ? as in shells).",
+)
+@click.option(
+    "--http",
+    "ports",
+    multiple=True,
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="A pod's own TCP port that speaks HTTP; its requests are shown as well.",
+)
+@click.option(
+    "-o", "--output", default="-", metavar="DIR|-|json", help="A folder to write, YAML (-) or JSON on stdout."
+)
+@click.option(
+    "--cilium", metavar="VERSION", help="Write for this version (default: the one that made the capture)."
+)
+def visibility(
+    capture: Capture, namespaces: tuple[str, ...], ports: tuple[int, ...], output: str, cilium: str | None
+) -> None:
+    """Write policies that show names and HTTP requests and deny nothing.
+
+    A first capture has neither, for nothing passed a proxy: CIDRs then stand where names would be better. Apply these
+    policies, capture again, recommend, and delete them. The engine proves that they deny nothing.
+    """
+    from flowmine.advise.visibility import show
+    from flowmine.edges import COLUMNS, aggregate
+    from flowmine.report.policies import EvidenceIn
+    from flowmine.synth.options import Options
+
+    with capture.reading(columns=COLUMNS) as reading:
+        edges = aggregate(reading.source)
+        seen = oldest_version(reading.source.ledger.versions)
+        version = parse_version(cilium) if cilium else seen or Options().cilium
+        made = show(edges, namespaces, ports, Options(cilium=version))
+        reading.tell(
+            f"{len(made)} policies that only show, proved to deny nothing: apply, capture again, recommend, delete"
+        )
+    write_proposals(made, edges, output, EvidenceIn.COMMENTS)

@@ -1,0 +1,131 @@
+"""The frame of the command line: what is listed, what becomes of errors, pipes, Ctrl-C and odd locales."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import flowmine
+from flowmine.cli import COMMANDS, CommandTable, main
+from flowmine.errors import InputError
+from tests.cli.events import capture, record
+
+HEAVY = {"pyarrow", "pandas", "numpy", "msgspec", "rich", "grpc", "yaml", "re2"}
+
+
+def run(*args: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line as a process."""
+    command = [sys.executable, "-m", "flowmine", *args]
+    return subprocess.run(command, capture_output=True, env={**os.environ, **environment}, timeout=60)
+
+
+def failing(error: BaseException) -> CommandTable:
+    """A command line whose one command raises an error."""
+
+    @click.command()
+    def fail() -> None:
+        raise error
+
+    class Table(CommandTable):
+        def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+            return fail
+
+    return Table("flowmine", table={"fail": ("", "")})
+
+
+def test_help_lists_every_command_and_imports_none() -> None:
+    """--help is the table, and asks nothing heavy of the interpreter."""
+    script = "import sys; from flowmine.cli import main; main(['--help'], standalone_mode=False); print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    helped, _, modules = result.stdout.rstrip().rpartition("\n")
+    assert [
+        name for name, (_, line) in COMMANDS.items() if f"  {name} " in helped and line in helped
+    ] == list(COMMANDS)
+    assert set(modules.split()) & HEAVY == set()
+
+
+@pytest.mark.parametrize("option", ["-V", "--version"])
+def test_the_version_is_told(option: str) -> None:
+    """--version says which flowmine this is."""
+    assert CliRunner().invoke(main, [option]).output == f"flowmine {flowmine.__version__}\n"
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    """A name that the table does not hold is refused with exit 2."""
+    result = CliRunner().invoke(main, ["nosuch"])
+    assert (result.exit_code, "No such command 'nosuch'" in result.output) == (2, True)
+
+
+def test_an_error_for_the_user_is_one_line_and_exit_2() -> None:
+    """A FlowmineError is one line on stderr, whatever line ends its message holds."""
+    result = CliRunner().invoke(failing(InputError("a.jsonl:3: bad\nline")), ["fail"])
+    assert (result.exit_code, result.stderr, result.stdout) == (2, "flowmine: a.jsonl:3: bad line\n", "")
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    """Any other error reaches the interpreter as it is."""
+    result = CliRunner().invoke(failing(KeyError("x")), ["fail"])
+    assert isinstance(result.exception, KeyError)
+
+
+def test_an_interruption_is_one_line_and_exit_130() -> None:
+    """Ctrl-C ends with the shell's own code and no traceback."""
+    result = CliRunner().invoke(failing(KeyboardInterrupt()), ["fail"])
+    assert (result.exit_code, result.stderr.strip()) == (130, "flowmine: interrupted")
+
+
+def test_a_code_that_a_command_returns_is_the_exit_code() -> None:
+    """A command says with a number whether it found something."""
+
+    @click.command()
+    def find() -> int:
+        return 1
+
+    class Table(CommandTable):
+        def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+            return find
+
+    assert CliRunner().invoke(Table("flowmine", table={"find": ("", "")}), ["find"]).exit_code == 1
+
+
+@pytest.fixture(scope="module")
+def long_capture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A capture whose lines do not fit into a pipe."""
+    records = [record(0, Summary="é" * 200, uuid=f"{n}") for n in range(3000)]
+    yield capture(tmp_path_factory.mktemp("long") / "flows.jsonl", *records)
+
+
+def test_a_reader_that_leaves_is_no_error(long_capture: str) -> None:
+    """`| head` closes quietly: no traceback, and the code of a process that its pipe ended."""
+    command = [sys.executable, "-m", "flowmine", "flows", long_capture]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        first = process.stdout.readline()
+        process.stdout.close()
+        stderr = process.stderr.read()
+        code = process.wait(60)
+    assert first.startswith(b"Nov 18 09:30:00.500: shop/web-")
+    assert (code, stderr) == (141, b"")
+
+
+def test_output_is_utf8_whatever_the_locale(long_capture: str) -> None:
+    """With LANG=C names are written as UTF-8."""
+    result = run(
+        "flows", "--first", "1", long_capture, LANG="C", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0"
+    )
+    assert (result.returncode, "é" * 200 in result.stdout.decode("utf-8")) == (0, True)
+
+
+def test_a_missing_file_is_told_in_one_line(tmp_path: Path) -> None:
+    """What cannot be opened is named, without a traceback."""
+    result = run("flows", str(tmp_path / "nosuch.jsonl"))
+    lines = result.stderr.decode().splitlines()
+    assert (result.returncode, len(lines), lines[0].startswith("flowmine: ")) == (2, 1, True)
+    assert "nosuch.jsonl" in lines[0]
