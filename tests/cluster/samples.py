@@ -104,7 +104,7 @@ def _exported(cluster: Cluster) -> Files:
         files[f"{node}/events-2026-11-18T12-00-00.000.log.gz"] = _lines(noon)
         files[f"{node}/events-2026-11-18T23-00-00.000.log.gz"] = _lines(old[len(noon) :])
         files[f"{node}/events.log"] = _lines(current)
-    return files
+    return {place: content for place, content in files.items() if content}
 
 
 def _old(cluster: Cluster) -> Files:
