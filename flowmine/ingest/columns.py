@@ -40,9 +40,7 @@ class Builder:
         self.services = caches.Objects(caches.service, pa.string())
         self._versions = caches.Objects(caches.version, pa.string())
         self._ledger = ledger
-        self._tools = Tools(
-            {column: Codes(column, self._unknown) for column in ENUMS}, endpoints, caches.Flags()
-        )
+        self._tools = Tools({column: Codes(column, self._unknown) for column in ENUMS}, endpoints)
         self._presence = Presence(fields_of(columns), endpoints)
 
     def _unknown(self, what: str) -> None:
@@ -83,7 +81,7 @@ def _nullable(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
     return pa.array(np.where(null, 0, values).astype(kind.to_pandas_dtype()), kind, mask=null)
 
 
-def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     return pa.nulls(len(values), kind) if values.count(None) == len(values) else pa.array(values, kind)
 
 
@@ -93,10 +91,6 @@ def _plain(name: str) -> _Maker:
 
 def _enum(name: str) -> _Maker:
     return lambda rows, _: _dictionary(name, rows.codes(name))
-
-
-def _address(name: str) -> _Maker:
-    return lambda rows, _: _array([getattr(one, name) for one in rows.addresses], pa.string())
 
 
 def _end(place: int, *, local: bool) -> _Maker:
@@ -155,7 +149,7 @@ def _l7_type(rows: Rows, _: Builder) -> pa.Array:
 
 def _type(rows: Rows, _: Builder) -> pa.Array:
     """Return the flow's Type; where a mask left it out, one with layer 7 is L7."""
-    codes = rows.codes("Type")
+    codes = rows.codes("Type").copy()
     for place, _layer in rows.l7:
         codes[place] = codes[place] or _L7
     return _dictionary("Type", codes)
@@ -165,8 +159,12 @@ def _drop_reason(rows: Rows, _: Builder) -> pa.Array:
     names, numbers = rows.take("drop_reason_desc"), rows.take("drop_reason")
     if names.count(None) == numbers.count(None) == rows.length:
         return pa.nulls(rows.length, pa.string())
-    pairs = zip(names, numbers, strict=True)
-    return pa.array([drop_reason(name) or drop_reason(number) for name, number in pairs], pa.string())
+    found = {
+        place: drop_reason(name) or drop_reason(number)
+        for place, (name, number) in enumerate(zip(names, numbers, strict=True))
+        if name is not None or number is not None
+    }
+    return rows.sparse(found, pa.string())
 
 
 def _event(place: int) -> _Maker:
@@ -178,12 +176,8 @@ def _count(field: str, direction: int) -> _Maker:
 
     def make(rows: Rows, _: Builder) -> pa.Array:
         counts = (rows.directions == direction).astype(np.uint32)
-        for place, flow in enumerate(rows.flows):
-            one = flow.aggregate
-            if one is not None and (
-                one.ingress_flow_count or one.egress_flow_count or one.unknown_direction_flow_count
-            ):
-                counts[place] = getattr(one, field)
+        for place, one in rows.aggregates:
+            counts[place] = getattr(one, field)
         return pa.array(counts)
 
     return make
@@ -217,9 +211,9 @@ _MAKERS: dict[str, _Maker] = {
     "destination": _end(1, local=False),
     "source_local": _end(0, local=True),
     "destination_local": _end(1, local=True),
-    "source_ip": _address("source"),
-    "source_xlated": _address("source_xlated"),
-    "destination_ip": _address("destination"),
+    "source_ip": lambda rows, _: _array([one.source for one in rows.addresses], pa.string()),
+    "source_xlated": lambda rows, _: _array([one.source_xlated for one in rows.addresses], pa.string()),
+    "destination_ip": lambda rows, _: _array([one.destination for one in rows.addresses], pa.string()),
     "protocol": lambda rows, _: _dictionary("protocol", rows.l4.protocol),
     "auth_type": _absent_is_null("auth_type"),
     "l7_type": _l7_type,

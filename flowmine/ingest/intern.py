@@ -4,7 +4,7 @@ One pod has several raw forms: `ID` and `workloads` exist only in its own node's
 `cluster_name`. The raw bytes are therefore only the key of a cache; the id comes from `labels.endpoint_id`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from flowmine.errors import InputError
+from flowmine.ingest.caches import distinct
 from flowmine.labels import CLUSTER_KEY, UNKNOWN_ID, CanonicalEndpoint, canonical, endpoint_id, parse
 from flowmine.schema import ENDPOINTS, PODS
 
@@ -117,16 +118,17 @@ class Endpoints:
         self._arrays: tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]] | None = None
 
     def ids(
-        self, raws: Iterable[Any], nodes: Sequence[str | None]
+        self, raws: Sequence[Any], nodes: Sequence[str | None]
     ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int8]]:
         """Return the ids of raw endpoint objects (JSON bytes; empty where absent) and what each says of its place.
 
-        ``nodes`` are the emitting nodes: their cluster is that of an endpoint which names none itself. Raise
-        InputError where two different endpoints hash to one id.
+        ``nodes`` are the emitting nodes, repeated where there are fewer than endpoints: their cluster is that of an
+        endpoint which names none itself. Raise InputError where two different endpoints hash to one id.
         """
         if self._bytes > _CACHE_BYTES:
             self._forget()
-        numbers = np.fromiter(map(self._cache.__getitem__, map(bytes, raws)), np.int64, len(nodes))
+        values, places = distinct(raws)
+        numbers = np.array(list(map(self._cache.__getitem__, values)), np.int64)[places]
         if self._arrays is None or len(self._arrays[0]) != len(self._forms):
             self._arrays = (
                 np.array(self._ids, np.uint64),
@@ -149,7 +151,8 @@ class Endpoints:
         known, clusters = self._of_cluster, _Clusters()
         places = rows.tolist()
         keys = [
-            (number, clusters[nodes[row]]) for number, row in zip(numbers[rows].tolist(), places, strict=True)
+            (number, clusters[nodes[row % len(nodes)]])
+            for number, row in zip(numbers[rows].tolist(), places, strict=True)
         ]
         for key in set(keys).difference(known):
             known[key] = self._register(self._forms[key[0]], key[1])

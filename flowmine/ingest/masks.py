@@ -17,10 +17,10 @@ _OF_ENDPOINTS = ("labels", "identity", "ID", "pod_name", "namespace")
 
 _PRESENT: dict[str, Callable[[Rows], bool]] = {
     "time": lambda rows: rows.time.null_count < rows.length,
-    "verdict": lambda rows: any(flow.verdict is not None for flow in rows.flows),
+    "verdict": lambda rows: rows.take("verdict").count(None) < rows.length,
     "IP": lambda rows: any(one is not NO_ADDRESSES for one in rows.addresses),
     "l4": lambda rows: bool((rows.l4.protocol >= 0).any()),
-    "Type": lambda rows: any(flow.Type is not None for flow in rows.flows),
+    "Type": lambda rows: rows.take("Type").count(None) < rows.length,
     "node_name": lambda rows: any(rows.nodes),
     "event_type": lambda rows: not rows.events[2].all(),
     "traffic_direction": lambda rows: bool(rows.directions.any()),

@@ -169,7 +169,7 @@ class Codes(dict[object, int]):
         names = ENUMS[column]
         super().__init__({name: code for code, name in enumerate(names)})
         self.update({number: names.index(name) for number, name in _NUMBERS[column].items()})
-        self[None] = 0
+        self[None] = self[""] = 0
         self._column, self._unknown = column, unknown
 
     def __missing__(self, value: object) -> int:

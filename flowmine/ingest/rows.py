@@ -1,9 +1,8 @@
 """One batch of flow structs, and what several of its columns are made of, each made once."""
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
 from itertools import chain
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,18 +10,19 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from flowmine.ingest import times
-from flowmine.ingest.caches import Flags
+from flowmine.ingest.caches import distinct, tcp_flags
 from flowmine.ingest.intern import HAS_ID, HOST, PLACE, UNSEEN, Endpoints
 from flowmine.ingest.names import Codes
-from flowmine.ingest.shapes import NO_EVENT, Layer7, Ports
+from flowmine.ingest.shapes import NO_EVENT, Aggregate, Layer7, Ports
 from flowmine.schema import ENUMS
 
 __all__ = ["End", "Layer4", "Rows", "Tools"]
 
 _NO_PORTS = Ports()
 _NO_L4: dict[str, Ports] = {"": _NO_PORTS}
-_WITH_PORTS = [ENUMS["protocol"].index(name) for name in ("TCP", "UDP", "SCTP")]
-_WITH_TYPE = [ENUMS["protocol"].index(name) for name in ("ICMPv4", "ICMPv6")]
+_TCP = ENUMS["protocol"].index("TCP")
+_WITH_PORTS = np.array([*(name in ("TCP", "UDP", "SCTP") for name in ENUMS["protocol"]), False])
+_WITH_TYPE = np.array([*(name in ("ICMPv4", "ICMPv6") for name in ENUMS["protocol"]), False])
 
 _Ints = npt.NDArray[np.int64]
 _Bools = npt.NDArray[np.bool_]
@@ -47,31 +47,41 @@ class End(NamedTuple):
 
 
 class Tools(NamedTuple):
-    """What outlives a batch: the tables of codes, the endpoints, the cache of flags."""
+    """What outlives a batch: the tables of codes, the endpoints."""
 
     codes: dict[str, Codes]
     endpoints: Endpoints
-    flags: Flags
+
+
+@lru_cache(64)
+def _extractor(fields: tuple[str, ...]) -> Callable[[Sequence[Any]], tuple[list[Any], ...]]:
+    """Return a function from structs to one list a field, written out: half the time of `getattr` by name."""
+    source = ", ".join(f"[flow.{field} for flow in flows]" for field in fields)
+    made: Callable[[Sequence[Any]], tuple[list[Any], ...]] = eval(f"lambda flows: ({source},)")
+    return made
 
 
 class Rows:
     """The flow structs of one batch."""
 
     def __init__(self, flows: Sequence[Any], tools: Tools) -> None:
-        """Take the structs, which must have the fields that will be asked for."""
-        self.flows, self.tools, self.length = flows, tools, len(flows)
+        """Take the structs, at least one, which must have the fields that will be asked for."""
+        self.tools, self.length = tools, len(flows)
         self.unreadable_times = 0
         self._codes: dict[str, npt.NDArray[np.int8]] = {}
+        fields = flows[0].__struct_fields__
+        self._fields = dict(zip(fields, _extractor(fields)(flows), strict=True))
 
     def take(self, field: str) -> list[Any]:
         """Return one field of every flow."""
-        return list(map(attrgetter(field), self.flows))
+        values: list[Any] = self._fields[field]
+        return values
 
     def codes(self, column: str) -> npt.NDArray[np.int8]:
         """Return the codes of an enumerated field; 0 where it is absent or unknown."""
         if column not in self._codes:
             found = map(self.tools.codes[column].__getitem__, self.take(column))
-            self._codes[column] = np.fromiter(found, np.int8, self.length)
+            self._codes[column] = np.frombuffer(bytes(found), np.int8)
         return self._codes[column]
 
     @cached_property
@@ -81,17 +91,17 @@ class Rows:
         def unreadable(_: str) -> None:
             self.unreadable_times += 1
 
-        return times.column([flow.time for flow in self.flows], unreadable)
+        return times.column(self.take("time"), unreadable)
 
-    @cached_property
+    @property
     def nodes(self) -> list[str | None]:
         """Names of the emitting nodes."""
-        return [flow.node_name for flow in self.flows]
+        return self.take("node_name")
 
-    @cached_property
+    @property
     def addresses(self) -> list[Any]:
         """The ``IP`` objects."""
-        return [flow.IP for flow in self.flows]
+        return self.take("IP")
 
     @cached_property
     def directions(self) -> npt.NDArray[np.int8]:
@@ -112,14 +122,15 @@ class Rows:
     @cached_property
     def events(self) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16], _Bools]:
         """Monitor message types, sub types, and where there is none."""
-        events = [flow.event_type for flow in self.flows]
+        events = self.take("event_type")
         kinds = np.array([event.type for event in events], np.int16)
         subs = np.array([event.sub_type for event in events], np.int16)
-        absent = np.array([event is NO_EVENT for event in events], bool)
-        return kinds, subs, absent
+        if kinds.all():
+            return kinds, subs, np.zeros(self.length, bool)
+        return kinds, subs, np.array([event is NO_EVENT for event in events], bool)
 
     @cached_property
-    def replies(self) -> list[bool | None]:
+    def replies(self) -> Sequence[bool | None]:
         """Three states: the deprecated ``reply: true`` also says yes, its absence nothing."""
         known, old = self.take("is_reply"), self.take("reply")
         if True not in old:
@@ -129,36 +140,49 @@ class Rows:
     @cached_property
     def l4(self) -> Layer4:
         """Layer 4 of every flow."""
-        layers = [flow.l4 or _NO_L4 for flow in self.flows]
+        layers = [layer or _NO_L4 for layer in self.take("l4")]
         names = list(chain.from_iterable(layers))
         ports = list(chain.from_iterable(map(dict.values, layers)))
         if len(names) != self.length:  # several protocols in one flow: the first counts
             pairs = [next(iter(layer.items())) for layer in layers]
             names, ports = [name for name, _ in pairs], [port for _, port in pairs]
         table = self.tools.codes["protocol"]
-        protocol = np.array([table[name] if name else -1 for name in names], np.int64)
-        ported, typed = np.isin(protocol, _WITH_PORTS), np.isin(protocol, _WITH_TYPE)
+        protocol = np.array(list(map(table.__getitem__, names)), np.int64)
+        if "" in names:
+            protocol[[place for place, name in enumerate(names) if not name]] = -1
+        ported, typed = _WITH_PORTS[protocol], _WITH_TYPE[protocol]
         source = np.array([one.source_port for one in ports], np.int64)
         destination = np.array([one.destination_port for one in ports], np.int64)
         kind, code = np.full(self.length, -1, np.int64), np.full(self.length, -1, np.int64)
         for place in np.flatnonzero(typed).tolist():
             kind[place], code[place] = ports[place].type, ports[place].code
-        flags = np.array(
-            list(map(self.tools.flags.__getitem__, map(bytes, [one.flags for one in ports]))), np.int64
-        )
+        values, places = distinct([one.flags for one in ports])
+        flags = np.array(list(map(tcp_flags, values)), np.int64)[places]
         return Layer4(
             protocol,
             np.where(ported & (source > 0), source, -1),
             np.where(ported & (destination > 0), destination, -1),
             kind,
             code,
-            np.where(protocol == _WITH_PORTS[0], flags, -1),
+            np.where(protocol == _TCP, flags, -1),
         )
 
     @cached_property
     def l7(self) -> list[tuple[int, Layer7]]:
         """Layer 7 where there is one: row and object."""
-        return [(place, flow.l7) for place, flow in enumerate(self.flows) if flow.l7 is not None]
+        every = self.take("l7")
+        if every.count(None) == self.length:
+            return []
+        return [(place, layer) for place, layer in enumerate(every) if layer is not None]
+
+    @cached_property
+    def aggregates(self) -> list[tuple[int, Any]]:
+        """The exporter's counts where it aggregated: row and object."""
+        every = self.take("aggregate")
+        if every.count(None) == self.length:
+            return []
+        nothing = Aggregate()
+        return [(place, one) for place, one in enumerate(every) if one is not None and one != nothing]
 
     @cached_property
     def ends(self) -> tuple[End, End]:
@@ -167,9 +191,12 @@ class Rows:
         An endpoint number is given to the emitting node's own endpoints, so where one end has it and the other has
         not, the other is elsewhere; where neither has, a field mask may have left it out.
         """
-        source_ids, source = self.tools.endpoints.ids([flow.source for flow in self.flows], self.nodes)
-        target_ids, target = self.tools.endpoints.ids([flow.destination for flow in self.flows], self.nodes)
-        return End(source_ids, _local(source, target)), End(target_ids, _local(target, source))
+        raws = self.take("source") + self.take("destination")
+        ids, places = self.tools.endpoints.ids(raws, self.nodes)
+        source, target = places[: self.length], places[self.length :]
+        return End(ids[: self.length], _local(source, target)), End(
+            ids[self.length :], _local(target, source)
+        )
 
     def sparse(self, values: dict[int, Any], kind: pa.DataType) -> pa.Array:
         """Return a column that is null but for a few rows."""

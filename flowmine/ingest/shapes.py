@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw
 
+from flowmine.ingest.caches import NOTHING
 from flowmine.schema import FLOWS
 
 __all__ = [
@@ -30,7 +31,6 @@ _Byte = Annotated[int, Meta(ge=0, le=255)]
 _Small = Annotated[int, Meta(ge=-32768, le=32767)]
 _Count = Annotated[int, Meta(ge=0, le=0xFFFFFFFF)]
 _Name = str | int | None
-_EMPTY = Raw(b"")
 
 
 class Addresses(msgspec.Struct, frozen=True, gc=False, eq=False):
@@ -46,7 +46,7 @@ class Ports(msgspec.Struct, frozen=True, gc=False):
 
     source_port: _Port = 0
     destination_port: _Port = 0
-    flags: Raw = _EMPTY
+    flags: Raw = NOTHING
     type: _Byte = 0
     code: _Byte = 0
 
@@ -96,34 +96,34 @@ NO_EVENT = EventType(-1, -1)
 _FIELDS: dict[str, tuple[Any, Any]] = {
     "time": (str | None, None),
     "uuid": (str | None, None),
-    "emitter": (Raw, _EMPTY),
+    "emitter": (Raw, NOTHING),
     "verdict": (_Name, None),
     "drop_reason": (_Name, None),
     "auth_type": (_Name, None),
     "IP": (Addresses, NO_ADDRESSES),
     "l4": (dict[str, Ports] | None, None),
-    "source": (Raw, _EMPTY),
-    "destination": (Raw, _EMPTY),
+    "source": (Raw, NOTHING),
+    "destination": (Raw, NOTHING),
     "Type": (_Name, None),
     "node_name": (str | None, None),
-    "node_labels": (Raw, _EMPTY),
+    "node_labels": (Raw, NOTHING),
     "source_names": (list[str] | None, None),
     "destination_names": (list[str] | None, None),
     "l7": (Layer7 | None, None),
     "reply": (bool, False),
     "event_type": (EventType, NO_EVENT),
-    "source_service": (Raw, _EMPTY),
-    "destination_service": (Raw, _EMPTY),
+    "source_service": (Raw, NOTHING),
+    "destination_service": (Raw, NOTHING),
     "traffic_direction": (_Name, None),
     "trace_observation_point": (_Name, None),
     "trace_reason": (_Name, None),
     "drop_reason_desc": (_Name, None),
     "is_reply": (bool | None, None),
     "sock_xlate_point": (_Name, None),
-    "egress_allowed_by": (Raw, _EMPTY),
-    "ingress_allowed_by": (Raw, _EMPTY),
-    "egress_denied_by": (Raw, _EMPTY),
-    "ingress_denied_by": (Raw, _EMPTY),
+    "egress_allowed_by": (Raw, NOTHING),
+    "ingress_allowed_by": (Raw, NOTHING),
+    "egress_denied_by": (Raw, NOTHING),
+    "ingress_denied_by": (Raw, NOTHING),
     "aggregate": (Aggregate | None, None),
 }
 """Every field that is read, in the order in which Hubble writes them: type, and value where absent."""
@@ -181,7 +181,7 @@ def decoders(fields: Collection[str]) -> Decoders:
     flow = msgspec.defstruct("Flow", chosen, gc=False)
     wrapped: Any = flow | None
     outer: list[Any] = [("flow", wrapped, None), ("node_name", str | None, None), ("time", str | None, None)]
-    inside: list[Any] = [("flow", Raw, _EMPTY), *chosen]
+    inside: list[Any] = [("flow", Raw, NOTHING), *chosen]
     return Decoders(
         lean=msgspec.json.Decoder(msgspec.defstruct("Lean", outer[:1], gc=False)),
         full=msgspec.json.Decoder(msgspec.defstruct("Full", outer, gc=False)),
@@ -194,12 +194,12 @@ def _camel(name: str) -> str:
     return head + "".join(part.capitalize() for part in rest)
 
 
-_ODD_KEYS = [(name, Raw, _EMPTY) for name in (*(_camel(key) for key in _FIELDS if "_" in key), "ip", "type")]
+_ODD_KEYS = [(name, Raw, NOTHING) for name in (*(_camel(key) for key in _FIELDS if "_" in key), "ip", "type")]
 
 
 class _OddPorts(msgspec.Struct, frozen=True):
-    sourcePort: Raw = _EMPTY
-    destinationPort: Raw = _EMPTY
+    sourcePort: Raw = NOTHING
+    destinationPort: Raw = NOTHING
 
 
 _OddFlow = msgspec.defstruct("_OddFlow", [*_ODD_KEYS, ("l4", dict[str, _OddPorts] | None, None)])
