@@ -99,7 +99,7 @@ def resolve(party: Party, config: Config) -> Identity:
         host="host" in reserved,
         init="init" in reserved,
         span=(address or _labelled_span(labels, config.ipv6)) if outside or at_node else None,
-        names=party.names if outside else (),
+        names=tuple(map(canonical_name, party.names)) if outside else (),
     )
 
 
