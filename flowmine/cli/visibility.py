@@ -52,7 +52,10 @@ def visibility(
         seen = oldest_version(reading.source.ledger.versions)
         version = parse_version(cilium) if cilium else seen or Options().cilium
         made = show(edges, namespaces, ports, Options(cilium=version))
-        reading.tell(
-            f"{len(made)} policies that only show, proved to deny nothing: apply, capture again, recommend, delete"
-        )
+        reading.tell(_conclusion(len(made)))
     write_proposals(made, edges, output, EvidenceIn.COMMENTS)
+
+
+def _conclusion(count: int) -> str:
+    what = "1 policy that only shows" if count == 1 else f"{count} policies that only show"
+    return f"{what}, proved to deny nothing: apply, capture again, recommend, delete"

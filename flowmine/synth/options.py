@@ -93,6 +93,11 @@ class Options:
         0,
         "Distinct ports of one listener in a band before they are a range (RTP, passive FTP). 0 = never.",
     )
+    range_seen: float = _threshold(
+        0.01,
+        1.0,
+        "Part of a range's ports that must have been seen; a handful strewn over thousands is a scan, not a listener.",
+    )
     range_slack: int = _threshold(
         4,
         0,

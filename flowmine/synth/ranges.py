@@ -56,8 +56,8 @@ def bands(listener: PortSet, options: Options) -> Bands:
 
     `listener` holds all ports that one workload (or one outside name or block) was reached on by anybody. A band has
     at least `options.range_ports` distinct ports at about even distances; its ends are rounded outward to round numbers
-    at most `options.range_slack` mean gaps away. Ports spread over most of the ephemeral range are what replies look
-    like, and are left as they are.
+    at most `options.range_slack` mean gaps away; `options.range_seen` of it must have been seen. Ports spread over most
+    of the ephemeral range are what replies look like, and are left as they are.
     """
     found: list[Band] = []
     if options.range_ports and options.cilium >= _FROM:
@@ -65,7 +65,8 @@ def bands(listener: PortSet, options: Options) -> Bands:
             numbers = [number for _, number in listener.of_protocols(protocol) if number >= _LOWEST]
             for run in _clusters(numbers, options.range_ports):
                 low, high = _rounded(run[0], run[-1], len(run), options.range_slack)
-                if not _like_replies(low, high, len(run)):
+                enough = len(run) >= options.range_seen * (high - low + 1)
+                if enough and not _like_replies(low, high, len(run)):
                     found.append(Band(Interval(protocol, low, high), len(run)))
     return Bands(tuple(found), f"range_ports={options.range_ports}")
 

@@ -15,7 +15,7 @@ def _udp(*numbers: int) -> PortSet:
 
 @pytest.mark.parametrize(
     ("low", "high", "count"),
-    [(30000, 30100, 40), (10000, 20000, 80), (6800, 7300, 60), (49152, 65535, 200), (40000, 40099, 60)],
+    [(30000, 30100, 40), (10000, 20000, 130), (6800, 7300, 60), (49152, 65535, 200), (40000, 40099, 60)],
 )
 @pytest.mark.parametrize("seed", range(5))
 def test_a_sampled_range_is_found_whole(low: int, high: int, count: int, seed: int) -> None:
@@ -65,3 +65,9 @@ def test_two_ranges_of_one_listener_are_two() -> None:
     """A wide gap parts two bands."""
     seen = _udp(*range(20000, 20040, 3), *range(50000, 50040, 3))
     assert [band.interval.low for band in bands(seen, Options()).bands] == [20000, 50000]
+
+
+def test_probes_strewn_over_thousands_of_ports_are_no_range() -> None:
+    """Some twenty ports between 1 and 10,000 are what a scan leaves behind."""
+    drawn = random.Random(4).sample(range(1, 10000), 25)
+    assert PortSet() == bands(_udp(*drawn), Options()).ports
