@@ -7,17 +7,19 @@ measured as written and cut where it is too large. `^` and `$` are written out: 
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import pyarrow.compute as pc
 import re2  # type: ignore[import-untyped]
 
+from flowmine.edges import Edges
 from flowmine.policy.portrule import HttpRule
 from flowmine.synth.options import Generalisation, Options
 from flowmine.synth.paths import SEGMENT, Part, Request, Template, learn
 
-__all__ = ["HttpRules", "http_rules", "program_size"]
+__all__ = ["HttpRules", "http_rules", "program_size", "seen_requests"]
 
 _ASCII_SEGMENT = "[!-.0->@-~]+"
 """As `SEGMENT` for what a path can hold, printable ASCII, at less than half of its size."""
@@ -32,6 +34,17 @@ class HttpRules:
 
     rules: tuple[HttpRule, ...] | None
     notes: tuple[Generalisation, ...] = ()
+
+
+def seen_requests(edges: Edges) -> Mapping[int, tuple[Request, ...]]:
+    """Return the HTTP requests that were let through, by row of EDGES."""
+    table = edges.requests
+    kept = table.filter(pc.and_(pc.not_equal(table["method"], "DNS"), pc.invert(table["denied"])))
+    found: dict[int, list[Request]] = defaultdict(list)
+    columns = (kept.column(name).to_pylist() for name in ("edge", "method", "path", "count"))
+    for edge, method, path, count in zip(*columns, strict=True):
+        found[edge].append(Request(method, path or "/", count))
+    return {edge: tuple(requests) for edge, requests in found.items()}
 
 
 @lru_cache(maxsize=65536)
