@@ -224,6 +224,7 @@ EDGES = pa.schema(
         ("dropped_ingress", pa.uint64()),
         ("audited", pa.uint64()),
         ("l7_denied", pa.uint64()),
+        ("refused", pa.uint64()),  # TCP resets, where no other answer was seen: nothing listens there
         ("other_drops", pa.uint64()),
         ("seen_egress", pa.uint64()),  # events emitted at the initiator's own node
         ("seen_ingress", pa.uint64()),  # events emitted at the responder's own node

@@ -75,7 +75,8 @@ class Parts:
 
     ``rows``: `ROW_KEY`, counts, ``first``, ``last``, ``last_arrived``, ``last_left``, ``last_replied`` and the earliest event's
     ``uuid``. ``drops``: row key without hour, side, reason, origin, count, first, last. ``deniers``: the same with the
-    policy named. ``names``: NAMES. ``services``: a, b, protocol, service. ``requests``: row key without hour and what
+    policy named. ``names``: NAMES. ``services``: of pairs of ends the Service between them, and how often and when last a
+    reply came back in its name. ``requests``: row key without hour and what
     was asked.
     """
 
@@ -108,7 +109,10 @@ _KEYS: dict[str, tuple[tuple[str, ...], list[tuple[str, str]]]] = {
     "drops": (_DROP_KEY, _SPAN),
     "deniers": ((*_DROP_KEY, "denied_by"), _SPAN),
     "names": (_NAME_KEY, [("first", "min"), ("last", "max")]),
-    "services": (("a", "b", "protocol", "service"), [("count", "sum")]),
+    "services": (
+        ("a", "b", "protocol", "service"),
+        [("count", "sum"), ("answers", "sum"), ("last_answer", "max")],
+    ),
     "requests": (_REQUEST_KEY, _SPAN),
 }
 
@@ -192,6 +196,7 @@ class _Event:
         self.is_l7 = (self.kind == 2) | (self.event_type == 129) | (self.l7_type >= 0)
         self.is_sock = (self.kind == 3) | (self.event_type == 7)
         self.is_verdict = self.event_type == 5
+        self.tcp_flags = _numbers(column("tcp_flags")).astype(np.uint16, copy=False)
         self.hint = self._hint()
         counts = [_numbers(column(name)) for name in ("ingress_count", "egress_count", "unknown_count")]
         self.weight = np.maximum(sum(counts), 1).astype(np.uint64)
@@ -199,7 +204,7 @@ class _Event:
     def _hint(self) -> NDArray[np.uint8]:
         return hints(
             is_reply=_tristate(self.flows.column("is_reply")),
-            tcp_flags=_numbers(self.flows.column("tcp_flags")).astype(np.uint16, copy=False),
+            tcp_flags=self.tcp_flags,
             icmpv4=self.icmpv4,
             icmpv6=self.icmpv6,
             icmp_type=self.icmp_type,
@@ -246,6 +251,7 @@ def _rows(event: _Event, keep: NDArray[np.intp]) -> pa.Table:
         side=event.side[keep],
         source_local=event.source_local[keep],
         destination_local=event.destination_local[keep],
+        tcp_flags=event.tcp_flags[keep],
         weight=event.weight[keep],
     )
     columns = {
@@ -377,26 +383,38 @@ def _named(event: _Event, subject: str, ids: NDArray[np.uint64], names: str, add
 
 
 def _services(event: _Event) -> pa.Table:
-    """The Service in front of a backend, from events that show the backend with the Service's name beside it."""
-    made = []
-    for name, a, b in (
-        ("destination_service", event.source, event.destination),
-        ("source_service", event.destination, event.source),
-    ):
-        service = event.flows.column(name)
-        at = np.flatnonzero(np.asarray(service.is_valid()) & ((b & 1) == 1))
-        made.append(
-            pa.table(
-                {
-                    "a": pa.array(a[at]),
-                    "b": pa.array(b[at]),
-                    "protocol": pa.array(event.protocol[at]),
-                    "service": service.take(pa.array(at)),
-                    "count": pa.array(event.weight[at]),
-                }
-            )
-        )
+    """The Service in front of a backend, from events that show the backend with the Service's name or port beside it.
+
+    A reply after reverse NAT has the backend's address with the Service's port: it says that the pair talked, and not
+    on which port (``answers``).
+    """
+    back = np.asarray(event.flows.column("source_xlated").is_valid()) & (event.hint == Hint.REPLY)
+    nothing = np.zeros(len(back), bool)
+    made = [
+        _fronted(event, event.source, event.destination, "destination_service", nothing),
+        _fronted(event, event.destination, event.source, "source_service", back & ~event.is_sock),
+    ]
     return pa.concat_tables(made)
+
+
+def _fronted(
+    event: _Event, a: NDArray[np.uint64], b: NDArray[np.uint64], name: str, answers: NDArray[np.bool_]
+) -> pa.Table:
+    service = event.flows.column(name)
+    at = np.flatnonzero((np.asarray(service.is_valid()) | answers) & ((b & 1) == 1))
+    rows = pa.array(at)
+    answered = np.where(answers, event.weight, np.uint64(0))[at]
+    return pa.table(
+        {
+            "a": pa.array(a[at]),
+            "b": pa.array(b[at]),
+            "protocol": pa.array(event.protocol[at]),
+            "service": service.take(rows),
+            "count": pa.array(event.weight[at]),
+            "answers": pa.array(answered),
+            "last_answer": _when(event.time.take(rows), answered),
+        }
+    )
 
 
 def _requests(event: _Event, rows: pa.Table, keep: NDArray[np.intp], asked: bool) -> pa.Table:

@@ -4,6 +4,7 @@
 |----------------------------------------------------|------------------------------------------------------|
 | trace TO_ENDPOINT; allowed ingress verdict; L7 request forwarded at ingress | arrived                     |
 | trace of a forwarded reply; L7 response forwarded  | replied                                              |
+| the same, a TCP reset (nothing listens, or the end)| reset                                                |
 | trace TO_STACK, TO_OVERLAY, TO_NETWORK, TO_HOST, TO_CRYPTO; allowed egress verdict; L7 request forwarded at egress | left |
 | FROM_*, TO_PROXY, redirected egress verdict        | only that the end was seen                           |
 | AUDIT                                              | audited                                              |
@@ -35,6 +36,7 @@ _VERDICTS = {name: code for code, name in enumerate(ENUMS["verdict"])}
 _AT_SOURCE = [_POINTS[n] for n in ("FROM_ENDPOINT", "TO_STACK", "TO_OVERLAY", "TO_NETWORK", "TO_CRYPTO")]
 _LEAVING = [_POINTS[n] for n in ("TO_STACK", "TO_OVERLAY", "TO_NETWORK", "TO_CRYPTO", "TO_HOST")]
 _ANSWERING = [*_LEAVING, _POINTS["TO_ENDPOINT"], _POINTS["TO_PROXY"], _POINTS["UNKNOWN_POINT"]]
+_RST = np.uint16(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Contributions:
     audited: NDArray[np.uint64]
     l7_denied: NDArray[np.uint64]
     l7_passed: NDArray[np.uint64]
+    reset: NDArray[np.uint64]
 
 
 def contributions(
@@ -62,6 +65,7 @@ def contributions(
     side: NDArray[np.int8],
     source_local: NDArray[np.int8],
     destination_local: NDArray[np.int8],
+    tcp_flags: NDArray[np.uint16],
     weight: NDArray[np.uint64],
 ) -> Contributions:
     """Return what each event contributes; ``a`` is the initiator (or the source, where the direction is unknown)."""
@@ -75,6 +79,7 @@ def contributions(
     at_a = np.where(swap, at_destination, at_source) | (decides & (side == _EGRESS))
     at_b = np.where(swap, at_source, at_destination) | (decides & (side == _INGRESS))
     reply = swap & passed & (~trace | np.isin(point, _ANSWERING))
+    answer = reply | ((hint != Hint.FORWARD) & trace & np.isin(point, _ANSWERING))
     allowed = is_verdict & passed
     forwarded = verdict == _VERDICTS["FORWARDED"]
     request = is_l7 & ~swap & forwarded
@@ -94,6 +99,7 @@ def contributions(
         audited=_count(verdict == _VERDICTS["AUDIT"], weight),
         l7_denied=_count(is_l7 & (verdict == _VERDICTS["DROPPED"]), weight),
         l7_passed=_count(is_l7 & forwarded, weight),
+        reset=_count(answer & ((tcp_flags & _RST) > 0), weight),
     )
 
 

@@ -25,8 +25,20 @@ SAMPLES_KEPT = 3
 """Events kept of an edge as evidence: the earliest of each of its earliest hours."""
 
 _KEY = list(EDGE_KEY)
+_PAIR = ["initiator", "responder", "protocol"]
 _SPAN = [("count", "sum"), ("first", "min"), ("last", "max")]
-_COUNTS = ("events", "at_a", "at_b", "arrived", "left", "replied", "audited", "l7_denied", "l7_passed")
+_COUNTS = (
+    "events",
+    "at_a",
+    "at_b",
+    "arrived",
+    "left",
+    "replied",
+    "audited",
+    "l7_denied",
+    "l7_passed",
+    "reset",
+)
 _LATEST = ("last", "last_arrived", "last_left", "last_replied", "last_denied")
 
 
@@ -65,9 +77,7 @@ def edges(rows: pa.Table, drops: pa.Table, services: pa.Table) -> pa.Table:
     table = _group(rows, _KEY, aggregates)
     for name, counted in _drop_counts(drops).items():
         table = _joined(table, counted, name)
-    table = _joined(
-        table, _service_names(services), "responder_service", ["initiator", "responder", "protocol"]
-    )
+    table = _answered(table, _pairs(services))
     return _sorted(_decided(table), _KEY)
 
 
@@ -109,16 +119,39 @@ def _denials(drops: pa.Table) -> pa.Table:
     return made.rename_columns(["drop_reason" if name == "reason" else name for name in made.schema.names])
 
 
-def _service_names(services: pa.Table) -> pa.Table:
-    """The Service in front of a pair; where several are, the first by name."""
-    made = _group(services, ["a", "b", "protocol"], [("service", "min")])
-    return made.rename_columns(["initiator", "responder", "protocol", "responder_service"])
+def _pairs(services: pa.Table) -> pa.Table:
+    """Of each pair: the Service in front (the first by name), answers in its name, and the last of them."""
+    found = [("service", "min"), ("answers", "sum"), ("last_answer", "max")]
+    made = _group(services, ["a", "b", "protocol"], found)
+    names = {"a": "initiator", "b": "responder", "service": "responder_service"}
+    return made.rename_columns([names.get(name, name) for name in made.schema.names])
+
+
+def _answered(table: pa.Table, pairs: pa.Table) -> pa.Table:
+    """Give a pair's answers that show only the Service's port to its one edge that left and was not seen to arrive.
+
+    Where several edges could have been meant, none is.
+    """
+    table = table.join(pairs, keys=_PAIR, join_type="left outer", use_threads=False)
+    answers = pc.fill_null(table["answers"], 0)
+    denied = pc.add(table["dropped_egress"], table["dropped_ingress"])
+    seen = pc.add(pc.add(table["arrived"], table["replied"]), denied)
+    waiting = pc.and_(pc.and_(pc.greater(answers, 0), pc.equal(seen, 0)), pc.greater(table["left"], 0))
+    table = table.append_column("waiting", waiting.cast(pa.int64()))
+    rivals = _group(table.select([*_PAIR, "waiting"]), _PAIR, [("waiting", "sum")])
+    table = table.join(rivals.rename_columns([*_PAIR, "rivals"]), keys=_PAIR, use_threads=False)
+    meant = pc.and_(pc.equal(table["waiting"], 1), pc.equal(table["rivals"], 1))
+    changed = {
+        "replied": pc.if_else(meant, pc.fill_null(table["answers"], 0), table["replied"]),
+        "last_replied": pc.if_else(meant, table["last_answer"], table["last_replied"]),
+    }
+    return pa.table({name: changed.get(name, table[name]) for name in table.schema.names})
 
 
 def _decided(table: pa.Table) -> pa.Table:
     """Add delivered, last_delivered, outcome and changed.
 
-    Audited wins; denied and delivered at different times, the latest decides; delivered requests beside refused ones
+    An edge is refused when it had no other answer than TCP resets: nothing listens there. Audited wins; denied and delivered at different times, the latest decides; delivered requests beside refused ones
     mean the connection was. A responder that is a pod must have been reached or have answered, any other only be left
     for. An L7 proxy answers for the pod when it refuses, so a connection whose requests were all refused was dropped.
     """
@@ -152,12 +185,15 @@ def _decided(table: pa.Table) -> pa.Table:
         "other",
         "unseen",
     )
+    nothing = pa.scalar(0, pa.uint64())
+    only_reset = pc.and_(pc.greater(table["replied"], 0), pc.greater_equal(table["reset"], table["replied"]))
     columns = {
         "delivered": delivered,
         "last_delivered": last_delivered,
         "last_drop": last_drop,
         "outcome": outcome,
         "changed": pc.and_(denied, came),
+        "refused": pc.if_else(only_reset, table["reset"], nothing),
         "seen_egress": table["at_a"],
         "seen_ingress": table["at_b"],
     }

@@ -1,14 +1,15 @@
-"""Traffic that was delivered and still is nobody's need: hits of port scans, sweeps, and stray probes from outside.
+"""Traffic that was delivered and still is nobody's need: hits of port scans, sweeps, and stray probes.
 
 | kind  | seen                                                                                                |
 |-------|-----------------------------------------------------------------------------------------------------|
-| scan  | one source on many ports of one target, many of them low ports or most of them in vain              |
+| scan  | one source on many ports in vain, or on many ports of one target, most of them low                    |
 | sweep | one source on one port of many targets, most of them in vain                                        |
-| probe | a single short visit from outside to a port that nobody else uses, beside a port open to the public |
+| probe | a single short visit from outside to a port that nobody else uses, beside a port open to the public; |
+|       | a single short call by anybody that was refused                                                     |
 
-A monitoring system visits many pods too, but on few ports and with success; a media server or passive FTP is used on
-many ports, but high ones. Of a source that scans or sweeps, what it uses far more often than the targets of its scan
-stays; only the rest is noise.
+In vain is what was dropped, and what was answered by a TCP reset and nothing else. A monitoring system visits many pods
+too, but on few ports and with success; a media server or passive FTP is used on many ports, but high ones that answer.
+Of a source that scans or sweeps, what it uses far more often than the targets of its scan stays; only the rest is noise.
 """
 
 from collections import defaultdict
@@ -50,67 +51,69 @@ def find_noise(links: Iterable[Link], options: Options, title: Callable[[Spot], 
         if noise:
             found.append(noise)
     taken = {row for noise in found for row in noise.rows}
-    found.extend(_probes([link for link in used if link.row not in taken], options, title))
+    rest = [link for link in used if link.row not in taken]
+    found.extend(_probes(rest, options, title))
+    taken = {row for noise in found for row in noise.rows}
+    found.extend(
+        _probe(link, title, "which refused it")
+        for link in rest
+        if link.refused and link.outcome == "delivered" and _is_brief(link) and link.row not in taken
+    )
     return tuple(found)
 
 
 def _of_source(links: list[Link], options: Options, title: Callable[[Spot], str]) -> Noise | None:
-    scans = _scans(links, options)
-    sweeps = _sweeps(links, options)
-    tried = [link for each in (*scans, *sweeps) for link in each]
+    scan = _scan(links, options)
+    sweep = [] if scan else _sweep(links, options)
+    tried = scan or sweep
     if not tried:
         return None
     usual = max(median_low([link.events for link in tried]), 1)
     hits = sorted(
         link.row
         for link in links
-        if link.outcome == "delivered" and link.events <= max(options.noise_repeat * usual, _ONE_VISIT)
+        if link.outcome == "delivered"
+        and (link.refused or link.events <= options.noise_repeat * usual or _is_brief(link))
     )
-    kind, groups = ("scan", scans) if scans else ("sweep", sweeps)
-    largest = max(groups, key=len)
-    ports = len({(link.protocol, link.port) for link in largest})
-    failed = sum(link.outcome != "delivered" for link in largest)
-    where = (
-        title(largest[0].target)
-        if kind == "scan"
-        else f"{len({each.target.key for each in largest})} targets"
-    )
+    ports = len({(link.protocol, link.port) for link in tried})
+    targets = {link.target.key for link in tried}
+    where = title(tried[0].target) if len(targets) == 1 else f"{len(targets)} targets"
     evidence = (
-        f"{title(links[0].source)} tried {ports} port{'s' * (ports != 1)} of {where}, {failed} of {len(largest)} in vain; "
-        f"{len(hits)} delivered edges left out"
+        f"{title(links[0].source)} tried {ports} port{'s' * (ports != 1)} of {where}, "
+        f"{sum(link.in_vain for link in tried)} of {len(tried)} in vain; {len(hits)} delivered edges left out"
     )
-    return Noise(kind, links[0].source, tuple(hits), evidence)
+    return Noise("scan" if scan else "sweep", links[0].source, tuple(hits), evidence)
 
 
-def _scans(links: list[Link], options: Options) -> list[list[Link]]:
+def _scan(links: list[Link], options: Options) -> list[Link]:
+    """Return the links by which a source scans: those in vain, and all to a target most of whose ports were tried so."""
+    if not options.noise_ports:
+        return []
+    vain = [link for link in links if link.in_vain]
+    if len({(link.protocol, link.port) for link in vain}) >= options.noise_ports:
+        return vain
     by_target: dict[SpotKey, list[Link]] = defaultdict(list)
     for link in links:
         by_target[link.target.key].append(link)
-    return [by_target[key] for key in sorted(by_target) if _is_scan(by_target[key], options)]
+    for key in sorted(by_target):
+        low = {link.port for link in by_target[key] if link.port is not None and link.port < _LOW_PORTS}
+        if len(low) >= options.noise_ports:
+            return by_target[key]
+    return []
 
 
-def _is_scan(links: list[Link], options: Options) -> bool:
-    ports = {(link.protocol, link.port) for link in links}
-    if not 0 < options.noise_ports <= len(ports):
-        return False
-    reached = {(link.protocol, link.port) for link in links if link.outcome == "delivered"}
-    low = sum(1 for _, port in ports if port is not None and port < _LOW_PORTS)
-    failed = len(ports) - len(reached)
-    return failed >= options.noise_failed * len(ports) or low * 3 >= options.noise_ports * 2
-
-
-def _sweeps(links: list[Link], options: Options) -> list[list[Link]]:
+def _sweep(links: list[Link], options: Options) -> list[Link]:
     by_port: dict[tuple[str, int | None], list[Link]] = defaultdict(list)
     for link in links:
         by_port[link.protocol, link.port].append(link)
-    swept = []
+    swept: list[Link] = []
     for key in sorted(by_port, key=str):
         targets = {link.target.key for link in by_port[key]}
-        reached = {link.target.key for link in by_port[key] if link.outcome == "delivered"}
+        reached = {link.target.key for link in by_port[key] if not link.in_vain}
         if 0 < options.noise_targets <= len(targets) and (
             len(targets) - len(reached) >= options.noise_failed * len(targets)
         ):
-            swept.append(by_port[key])
+            swept += by_port[key]
     return swept
 
 
@@ -131,7 +134,7 @@ def _probes(links: list[Link], options: Options, title: Callable[[Spot], str]) -
             continue
         for port in sorted(ports, key=str):
             if len(clients[port]) <= 1 and all(_is_stray(link) for link in ports[port]):
-                found.extend(_probe(link, title) for link in ports[port])
+                found.extend(_probe(link, title, "which nobody else uses") for link in ports[port])
     return found
 
 
@@ -140,14 +143,19 @@ def _is_outside(spot: Spot) -> bool:
 
 
 def _is_stray(link: Link) -> bool:
-    if not _is_outside(link.source) or link.events > _ONE_VISIT:
+    return _is_outside(link.source) and _is_brief(link)
+
+
+def _is_brief(link: Link) -> bool:
+    """Tell whether a link may be one single visit: few events within seconds."""
+    if link.events > _ONE_VISIT:
         return False
     return link.first is None or link.last is None or link.last - link.first <= _BURST
 
 
-def _probe(link: Link, title: Callable[[Spot], str]) -> Noise:
+def _probe(link: Link, title: Callable[[Spot], str], why: str) -> Noise:
     evidence = (
-        f"{title(link.source)} visited {title(link.target)} once on port {link.port}/{link.protocol}, "
-        f"which nobody else uses; 1 delivered edge left out"
+        f"{title(link.source)} visited {title(link.target)} once on port {link.port}/{link.protocol}, {why}; "
+        "1 delivered edge left out"
     )
     return Noise("probe", link.source, (link.row,), evidence)

@@ -117,8 +117,8 @@ class Options:
         "HTTP rules of one port before paths are cut to prefixes; longer lists are not read. 0 = no limit.",
     )
     noise_ports: int = _choice(
-        15,
-        "Ports of one target that one source tried, many low or most in vain, before it scans. 0 = never.",
+        10,
+        "Ports that one source tried in vain, or low ports of one target, before it scans. 0 = never.",
     )
     noise_targets: int = _choice(
         15,
@@ -126,7 +126,7 @@ class Options:
     )
     noise_failed: float = _choice(
         0.5,
-        "Part of what a scan or sweep tried that must have failed; a service that is down fails alone.",
+        "Part of what a sweep tried that must have failed; a service that is down fails alone.",
     )
     noise_repeat: int = _choice(
         3,

@@ -26,6 +26,7 @@ _COLUMNS = (
     "outcome",
     "events",
     "delivered",
+    "refused",
     "first",
     "last",
 )
@@ -75,6 +76,12 @@ class Link:
     events: int
     first: datetime | None
     last: datetime | None
+    refused: bool = False
+
+    @property
+    def in_vain(self) -> bool:
+        """Tell whether it came to nothing: not delivered, or nothing listened there."""
+        return self.refused or self.outcome != "delivered"
 
 
 def links(edges: pa.Table, universe: Universe, workloads: Workloads) -> Iterator[Link]:
@@ -92,20 +99,9 @@ def links(edges: pa.Table, universe: Universe, workloads: Workloads) -> Iterator
     for place in ("first", "last"):
         at = columns.schema.get_field_index(place)
         columns = columns.set_column(at, place, columns[place].cast(pa.timestamp("us", tz="UTC"), safe=False))
-    values = [columns[name].to_pylist() for name in _COLUMNS]
-    for row, (
-        source,
-        target,
-        protocol,
-        port,
-        source_ip,
-        target_ip,
-        outcome,
-        events,
-        delivered,
-        first,
-        last,
-    ) in enumerate(zip(*values, strict=True)):
+    values = zip(*(columns[name].to_pylist() for name in _COLUMNS), strict=True)
+    for row, (source, target, protocol, port, source_ip, target_ip, *rest) in enumerate(values):
+        outcome, events, delivered, refused, first, last = rest
         yield Link(
             row=row,
             source=spot(source, source_ip),
@@ -116,6 +112,7 @@ def links(edges: pa.Table, universe: Universe, workloads: Workloads) -> Iterator
             events=delivered or events,
             first=first,
             last=last,
+            refused=refused > 0,
         )
 
 
