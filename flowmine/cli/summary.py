@@ -15,7 +15,7 @@ def summary_lines(ledger: Ledger, facts: Iterable[str] = ()) -> Iterator[str]:
     """Yield the summary of a reading: one line on the whole, one for each trouble, and the facts a command adds."""
     yield clean(_whole(ledger))
     yield from (clean(line) for line in _troubles(ledger))
-    yield from facts
+    yield from (clean(fact) for fact in facts)
 
 
 def _whole(ledger: Ledger) -> str:

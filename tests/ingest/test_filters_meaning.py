@@ -1,5 +1,6 @@
 """What each FlowFilter field means, on made events: the cases of Hubble's own filters, one by one."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -383,3 +384,10 @@ def test_json_that_is_no_filter_is_refused(text: str) -> None:
     """JSON that does not have a FlowFilter's form is refused, and quoted."""
     with pytest.raises(UsageError, match="is no flow filter"):
         flow_filters(text)
+
+
+def test_a_missing_package_is_told_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the optional CEL package the filter says what to install."""
+    monkeypatch.setitem(sys.modules, "celpy", None)
+    with pytest.raises(UsageError, match=r"pip install 'flowmine\[cel\]'"):
+        predicate(FlowFilter(cel_expression=("true",)))
