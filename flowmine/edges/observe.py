@@ -7,14 +7,15 @@ direction is unknown keep both ports and wait for `flowmine.edges.settle`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from flowmine.edges.direction import Hint, hints, request_type
+from flowmine.edges import names
+from flowmine.edges.direction import Hint, request_type
+from flowmine.edges.event import Event, numbers, when
 from flowmine.edges.outcome import Contributions, contributions
 from flowmine.schema import ENUMS
 
@@ -135,14 +136,14 @@ def _grouped(table: pa.Table, which: str) -> pa.Table:
         # "first" is the uuid of the earliest event only if the rows stand in that order.
         table = table.sort_by([("first", "ascending"), ("uuid", "ascending")])
     made = table.group_by(list(keys), use_threads=False).aggregate(aggregates)
-    names = {f"{column}_{how}": column for column, how in aggregates}
-    made = made.rename_columns([names.get(name, name) for name in made.schema.names])
+    back = {f"{column}_{how}": column for column, how in aggregates}
+    made = made.rename_columns([back.get(name, name) for name in made.schema.names])
     return made.select(table.schema.names).cast(table.schema)
 
 
 def partial(flows: pa.RecordBatch, *, requests: bool = False) -> Parts:
     """Return what one batch of FLOWS says; the batch needs `COLUMNS` (and `REQUEST_COLUMNS` for requests)."""
-    event = _Event(flows)
+    event = Event(flows)
     keep = np.flatnonzero(event.counts_as_connection())
     rows = _rows(event, keep)
     drops, deniers = _drops(event, rows, keep)
@@ -150,86 +151,13 @@ def partial(flows: pa.RecordBatch, *, requests: bool = False) -> Parts:
         rows=_grouped(rows.drop_columns(["initiator_side"]), "rows"),
         drops=_grouped(drops, "drops"),
         deniers=_grouped(deniers, "deniers"),
-        names=_grouped(_names(event), "names"),
-        services=_grouped(_services(event), "services"),
+        names=_grouped(names.names(event), "names"),
+        services=_grouped(names.services(event), "services"),
         requests=_grouped(_requests(event, rows, keep, requests), "requests"),
     )
 
 
-def _codes(column: pa.DictionaryArray, absent: int = 0) -> NDArray[np.int8]:
-    return _numbers(column.indices, absent)
-
-
-def _numbers(column: pa.Array, absent: int = 0) -> NDArray[Any]:
-    filled = column.fill_null(absent) if column.null_count else column
-    return np.asarray(filled.to_numpy(zero_copy_only=False))
-
-
-def _tristate(column: pa.Array) -> NDArray[np.int8]:
-    return _numbers(column.cast(pa.int8()), -1).astype(np.int8, copy=False)
-
-
-class _Event:
-    """The columns of one batch as numpy arrays, each made when first asked for."""
-
-    def __init__(self, flows: pa.RecordBatch) -> None:
-        self.flows = flows
-        column = flows.column
-        self.kind = _codes(column("Type"))
-        self.event_type = _numbers(column("event_type"), -1)
-        self.verdict = _codes(column("verdict"))
-        self.point = _codes(column("trace_observation_point"))
-        self.side = _codes(column("traffic_direction"))
-        self.protocol = _codes(column("protocol"))
-        self.l7_type = _codes(column("l7_type"), -1)
-        self.source, self.destination = _numbers(column("source")), _numbers(column("destination"))
-        self.source_local = _tristate(column("source_local"))
-        self.destination_local = _tristate(column("destination_local"))
-        self.source_port, self.destination_port = (
-            _numbers(column("source_port")),
-            _numbers(column("destination_port")),
-        )
-        self.icmp_type = _numbers(column("icmp_type"))
-        self.icmpv4 = self.protocol == ENUMS["protocol"].index("ICMPv4")
-        self.icmpv6 = self.protocol == ENUMS["protocol"].index("ICMPv6")
-        self.time = column("time").cast(pa.int64())  # arithmetic on timestamps has few kernels
-        self.is_l7 = (self.kind == 2) | (self.event_type == 129) | (self.l7_type >= 0)
-        self.is_sock = (self.kind == 3) | (self.event_type == 7)
-        self.is_verdict = self.event_type == 5
-        self.tcp_flags = _numbers(column("tcp_flags")).astype(np.uint16, copy=False)
-        self.hint = self._hint()
-        counts = [_numbers(column(name)) for name in ("ingress_count", "egress_count", "unknown_count")]
-        self.weight = np.maximum(sum(counts), 1).astype(np.uint64)
-
-    def _hint(self) -> NDArray[np.uint8]:
-        return hints(
-            is_reply=_tristate(self.flows.column("is_reply")),
-            tcp_flags=self.tcp_flags,
-            icmpv4=self.icmpv4,
-            icmpv6=self.icmpv6,
-            icmp_type=self.icmp_type,
-            related=_codes(self.flows.column("trace_reason")) == ENUMS["trace_reason"].index("RELATED"),
-            l7_type=self.l7_type,
-            source_port=self.source_port,
-            destination_port=self.destination_port,
-        )
-
-    def counts_as_connection(self) -> NDArray[np.bool_]:
-        """Leave out what says nothing of a connection that policies judge.
-
-        SOCK events precede policy; debug and recorder captures (2, 3, 6) repeat packets; a packet still bound for a
-        Service's address has not met its backend yet; a reply after reverse NAT has the Service's port.
-        """
-        to_service = np.asarray(self.flows.column("destination_service").is_valid()) & (
-            (self.destination & 1) == 0
-        )
-        from_service = np.asarray(self.flows.column("source_xlated").is_valid())
-        captured = np.isin(self.event_type, (2, 3, 6))
-        kept = (self.hint != Hint.NONE) & ~self.is_sock & ~captured & ~to_service & ~from_service
-        return np.asarray(kept)
-
-
-def _rows(event: _Event, keep: NDArray[np.intp]) -> pa.Table:
+def _rows(event: Event, keep: NDArray[np.intp]) -> pa.Table:
     """One row a kept event: the connection's key, what the event contributes, and when."""
     hint = event.hint[keep]
     swap = hint == Hint.REPLY
@@ -241,7 +169,7 @@ def _rows(event: _Event, keep: NDArray[np.intp]) -> pa.Table:
     )
     swapped = pa.array(swap)
     time = event.time.take(pa.array(keep))
-    nanoseconds = _numbers(time, -1)
+    nanoseconds = numbers(time, -1)
     counts = contributions(
         hint=hint,
         is_l7=event.is_l7[keep],
@@ -264,8 +192,8 @@ def _rows(event: _Event, keep: NDArray[np.intp]) -> pa.Table:
         **{name: pa.array(getattr(counts, name)) for name in _COUNTS},
         "first": time,
         "last": time,
-        **{f"last_{name}": _when(time, getattr(counts, name)) for name in ("arrived", "left", "replied")},
-        "last_denied": _when(time, counts.l7_denied),
+        **{f"last_{name}": when(time, getattr(counts, name)) for name in ("arrived", "left", "replied")},
+        "last_denied": when(time, counts.l7_denied),
         "uuid": event.flows.column("uuid").take(pa.array(keep)),
         "initiator_side": pa.array(swap),
     }
@@ -277,12 +205,8 @@ def _place(addresses: pa.Array, ids: NDArray[np.uint64]) -> pa.Array:
     return pc.if_else(pa.array((ids & 1) == 1), "", pc.fill_null(addresses, ""))
 
 
-def _when(time: pa.Array, happened: NDArray[np.uint64]) -> pa.Array:
-    return pc.if_else(pa.array(happened > 0), time, pa.scalar(None, time.type))
-
-
 def _ports(
-    event: _Event, keep: NDArray[np.intp], swap: NDArray[np.bool_], unknown: NDArray[np.bool_]
+    event: Event, keep: NDArray[np.intp], swap: NDArray[np.bool_], unknown: NDArray[np.bool_]
 ) -> NDArray[np.uint64]:
     """Pack protocol (bits 40-47), hint (36-37: 0 known, 1 unknown, 2 weak), "has a port" (32), and the two ports.
 
@@ -304,7 +228,7 @@ def _ports(
     return np.asarray(packed, np.uint64)
 
 
-def _drops(event: _Event, rows: pa.Table, keep: NDArray[np.intp]) -> tuple[pa.Table, pa.Table]:
+def _drops(event: Event, rows: pa.Table, keep: NDArray[np.intp]) -> tuple[pa.Table, pa.Table]:
     """The denied, audited and otherwise dropped events, by side, reason and origin; and the policies they name."""
     verdicts = ENUMS["verdict"]
     verdict = event.verdict[keep]
@@ -326,7 +250,7 @@ def _drops(event: _Event, rows: pa.Table, keep: NDArray[np.intp]) -> tuple[pa.Ta
     return table, _deniers(event, table, at, side)
 
 
-def _deniers(event: _Event, table: pa.Table, at: NDArray[np.intp], side: NDArray[np.int8]) -> pa.Table:
+def _deniers(event: Event, table: pa.Table, at: NDArray[np.intp], side: NDArray[np.int8]) -> pa.Table:
     by_egress, by_ingress = (
         event.flows.column(name).take(pa.array(at)) for name in ("egress_denied_by", "ingress_denied_by")
     )
@@ -335,89 +259,7 @@ def _deniers(event: _Event, table: pa.Table, at: NDArray[np.intp], side: NDArray
     return table.take(rows).append_column("denied_by", pc.list_flatten(named))
 
 
-def _names(event: _Event) -> pa.Table:
-    """Who got which name for which address: from DNS answers, and from the names Hubble put beside an address."""
-    flows = event.flows
-    made = [
-        _named(event, "destination", event.destination, "source_names", "source_ip"),
-        _named(event, "source", event.source, "destination_names", "destination_ip"),
-    ]
-    answers = flows.column("dns_ips")
-    rows = pc.list_parent_indices(answers)
-    asked = pc.if_else(
-        pa.array(event.hint == Hint.REPLY), flows.column("destination"), flows.column("source")
-    )
-    time = event.time.take(rows)
-    made.append(
-        pa.table(
-            {
-                "subject": asked.take(rows),
-                "ip": pc.list_flatten(answers),
-                "name": flows.column("dns_query").take(rows),
-                "source": pa.array(np.full(len(rows), "dns"), pa.string()),
-                "first": time,
-                "last": time,
-            }
-        )
-    )
-    table = pa.concat_tables(made)
-    known = pc.and_(pc.is_valid(table["name"]), pc.is_valid(table["ip"]))
-    return table.filter(pc.fill_null(known, False))
-
-
-def _named(event: _Event, subject: str, ids: NDArray[np.uint64], names: str, address: str) -> pa.Table:
-    listed = event.flows.column(names)
-    rows = pc.list_parent_indices(listed)
-    pods = rows.filter(pa.array((ids[np.asarray(rows)] & 1) == 1))
-    time = event.time.take(pods)
-    return pa.table(
-        {
-            "subject": event.flows.column(subject).take(pods),
-            "ip": event.flows.column(address).take(pods),
-            "name": pc.list_flatten(listed).filter(pa.array((ids[np.asarray(rows)] & 1) == 1)),
-            "source": pa.array(np.full(len(pods), "flow"), pa.string()),
-            "first": time,
-            "last": time,
-        }
-    )
-
-
-def _services(event: _Event) -> pa.Table:
-    """The Service in front of a backend, from events that show the backend with the Service's name or port beside it.
-
-    A reply after reverse NAT has the backend's address with the Service's port: it says that the pair talked, and not
-    on which port (``answers``).
-    """
-    back = np.asarray(event.flows.column("source_xlated").is_valid()) & (event.hint == Hint.REPLY)
-    nothing = np.zeros(len(back), bool)
-    made = [
-        _fronted(event, event.source, event.destination, "destination_service", nothing),
-        _fronted(event, event.destination, event.source, "source_service", back & ~event.is_sock),
-    ]
-    return pa.concat_tables(made)
-
-
-def _fronted(
-    event: _Event, a: NDArray[np.uint64], b: NDArray[np.uint64], name: str, answers: NDArray[np.bool_]
-) -> pa.Table:
-    service = event.flows.column(name)
-    at = np.flatnonzero((np.asarray(service.is_valid()) | answers) & ((b & 1) == 1))
-    rows = pa.array(at)
-    answered = np.where(answers, event.weight, np.uint64(0))[at]
-    return pa.table(
-        {
-            "a": pa.array(a[at]),
-            "b": pa.array(b[at]),
-            "protocol": pa.array(event.protocol[at]),
-            "service": service.take(rows),
-            "count": pa.array(event.weight[at]),
-            "answers": pa.array(answered),
-            "last_answer": _when(event.time.take(rows), answered),
-        }
-    )
-
-
-def _requests(event: _Event, rows: pa.Table, keep: NDArray[np.intp], asked: bool) -> pa.Table:
+def _requests(event: Event, rows: pa.Table, keep: NDArray[np.intp], asked: bool) -> pa.Table:
     """HTTP and DNS requests by what was asked of whom; empty unless asked for."""
     wanted = (
         np.zeros(len(keep), bool) if not asked else event.is_l7[keep] & (event.hint[keep] == Hint.FORWARD)

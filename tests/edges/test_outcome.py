@@ -95,6 +95,16 @@ def test_reply_after_reverse_nat_gives_no_port():
     assert outcomes(row, translated) == [(80, "delivered")]
 
 
+def test_reply_in_the_name_of_a_service_delivers_the_one_edge_it_can_mean():
+    """Such a reply tells that the pair talked; it delivers where only one port can have been meant."""
+    row = event(WEB, API, trace_observation_point="TO_OVERLAY", **SYN)
+    other = event(WEB, API, trace_observation_point="TO_OVERLAY", destination_port=81, **SYN)
+    back = answered(row, source_port=8080, source_xlated="10.96.0.7", source_service="shop/api")
+    assert [(80, "delivered")] == outcomes(row, back)
+    assert [(80, "unseen"), (81, "unseen")] == outcomes(row, other, back)
+    assert ["shop/api"] == settled(row, back).edges["responder_service"].to_pylist()
+
+
 def test_reply_delivers():
     """A reply seen proves delivery where the destination's own node is not in the capture."""
     row = event(WEB, API, trace_observation_point="TO_OVERLAY", **SYN)
