@@ -74,6 +74,12 @@ def _one_of(*path: str, unset: Any = "", none: bool = True) -> Callable[[tuple[A
     return build
 
 
+def _drop_reasons(values: tuple[str | int, ...]) -> Predicate:
+    """A reason without a name is called ``DROP_REASON_<number>`` in records (`flowmine.ingest.names`)."""
+    named = tuple(value if isinstance(value, str) else f"DROP_REASON_{value}" for value in values)
+    return _one_of("drop_reason_desc", unset="DROP_REASON_UNKNOWN", none=False)(named)
+
+
 def _addresses(*path: str) -> Callable[[tuple[str, ...]], Predicate]:
     def build(values: tuple[str, ...]) -> Predicate:
         exact = {_parsed(ip_address, value, "IP address") and value for value in values if "/" not in value}
@@ -332,7 +338,7 @@ _BUILDERS: dict[str, Callable[[Any], Predicate]] = {
     "destination_cluster_name": _cluster("destination"),
     "traffic_direction": _one_of("traffic_direction", unset="TRAFFIC_DIRECTION_UNKNOWN"),
     "verdict": _one_of("verdict", unset="VERDICT_UNKNOWN", none=False),
-    "drop_reason_desc": _one_of("drop_reason_desc", unset="DROP_REASON_UNKNOWN", none=False),
+    "drop_reason_desc": _drop_reasons,
     "interface": _interfaces,
     "event_type": _event_types,
     "http_status_code": _status_codes,
