@@ -1,8 +1,8 @@
 """The smallest selector that picks a workload's endpoints and no others of its namespace.
 
 A selector is a set of conditions on label keys. Which conditions may be used is tried in steps, each wider than the
-last, until the workload is told from everything else exactly; in a step the fewest conditions win, then the keys that
-people read first.
+last, until the workload is told from everything else exactly; in a step the fewest conditions win, then labels whose
+value is the workload's own name, then the keys that people read first.
 
 | step | adds                                                                                                 |
 |------|------------------------------------------------------------------------------------------------------|
@@ -143,7 +143,9 @@ class _Index:
         mine = [universe.parties[endpoint] for endpoint in item.endpoints]
         others = self._all & ~sum(1 << self._places[party.id] for party in mine)
         conditions = sorted(
-            self._conditions(mine, {key for cluster, key in workloads.varying if cluster == item.cluster})
+            self._conditions(
+                item, mine, {key for cluster, key in workloads.varying if cluster == item.cluster}
+            )
         )
         for step, positive in _TRIES:
             usable = [each for each in conditions if each.step <= step]
@@ -152,13 +154,15 @@ class _Index:
                 return Choice(_written(found), fragile=step > _LAST_EXACT_STEP)
         return self._tightest([each for each in conditions if each.step <= _LAST_EXACT_STEP], others)
 
-    def _conditions(self, mine: list[Party], varying: Collection[str]) -> Iterable[_Condition]:
+    def _conditions(
+        self, item: Workload, mine: list[Party], varying: Collection[str]
+    ) -> Iterable[_Condition]:
         ranks = {key: place for place, key in enumerate(_READABLE)}
         for key in sorted(self._having):
             values = sorted({party.keys[key] for party in mine if key in party.keys})
             everyone = all(key in party.keys for party in mine)
             stable = is_stable_key(key)
-            rank = ranks.get(key, len(_READABLE))
+            rank = ranks.get(key, len(_READABLE)) + len(_READABLE) * (values != [item.name])
             if not values:
                 yield _Condition(1 if stable else 3, rank, key, Operator.DOES_NOT_EXIST)
             elif everyone:
