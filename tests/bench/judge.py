@@ -238,7 +238,12 @@ class _Meant:
                     self.crowds[triple.dst].append(triple)
 
     def __contains__(self, triple: Triple) -> bool:
-        spans = list(self.spans[triple.src, triple.dst])
+        spans = [
+            span
+            for src in (triple.src, *self.truth.implied(triple.src))
+            for dst in (triple.dst, *self.truth.implied(triple.dst))
+            for span in self.spans[src, dst]
+        ]
         if triple.src.startswith("world:"):
             spans += self.crowds[triple.dst]
         return any(_holds(span, triple) or _holds_tcp(self.truth, span, triple) for span in spans)

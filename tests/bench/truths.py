@@ -107,6 +107,17 @@ class Truth:
         host = self.data["outside"].get(key.removeprefix("world:"), {}) if key.startswith("world:") else {}
         return bool(host) and not self.names_of(host) and len(host["ips"]) >= WORLD_CROWD
 
+    def implied(self, key: str) -> list[str]:
+        """Return the entities whose rule means this one too: a control-plane node is a remote node as well."""
+        if not key.startswith("entity:"):
+            return []
+        own = set(self.labels.get(key, ()))
+        return [
+            other
+            for other, labels in self.labels.items()
+            if other.startswith("entity:") and set(labels) < own
+        ]
+
     def names_of(self, host: Mapping[str, Any], fresh: bool = False) -> list[str]:
         """Return the DNS names of an outside host, under a wildcard also (`fresh`) ones that nobody saw."""
         if "wild" not in host:
