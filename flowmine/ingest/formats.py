@@ -37,18 +37,19 @@ class Format:
 
 def holds_events(head: bytes) -> bool:
     """Tell whether any whole line or value in the head is, or wraps, a Hubble event; or a long one seems to be."""
+    partials = Partials()
     for block in blocks(iter([head]), HEAD):
         if isinstance(block, Unreadable):
             continue
         for _, line in block.lines()[:200]:
-            if _is_event(line):
+            if _is_event(line, partials):
                 return True
-    return b"\n" not in head.strip() and bool(re.search(rb'\\?"(flow|verdict|l4|lost_events)\\?"\s*:', head))
+    return len(head) >= HEAD and bool(re.search(rb'\\?"(flow|verdict|l4|lost_events)\\?"\s*:', head))
 
 
-def _is_event(line: bytes) -> bool:
+def _is_event(line: bytes, partials: Partials) -> bool:
     try:
-        for payload in payloads(line, Partials()):
+        for payload in payloads(line, partials):
             value = msgspec.json.decode(payload)
             if isinstance(value, dict) and record_kind(value):
                 return True

@@ -13,7 +13,7 @@ from flowmine.ingest import times
 from flowmine.ingest.caches import distinct, tcp_flags
 from flowmine.ingest.intern import HAS_ID, HOST, PLACE, UNSEEN, Endpoints
 from flowmine.ingest.names import Codes
-from flowmine.ingest.shapes import NO_EVENT, Aggregate, Layer7, Ports
+from flowmine.ingest.shapes import Aggregate, Layer7, Ports
 from flowmine.schema import ENUMS
 
 __all__ = ["End", "Layer4", "Rows", "Tools"]
@@ -125,9 +125,7 @@ class Rows:
         events = self.take("event_type")
         kinds = np.array([event.type for event in events], np.int16)
         subs = np.array([event.sub_type for event in events], np.int16)
-        if kinds.all():
-            return kinds, subs, np.zeros(self.length, bool)
-        return kinds, subs, np.array([event is NO_EVENT for event in events], bool)
+        return kinds, subs, kinds < 0
 
     @cached_property
     def replies(self) -> Sequence[bool | None]:

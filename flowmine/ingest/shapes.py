@@ -16,7 +16,6 @@ from flowmine.schema import FLOWS
 
 __all__ = [
     "NO_ADDRESSES",
-    "NO_EVENT",
     "Aggregate",
     "Decoders",
     "Layer7",
@@ -28,7 +27,7 @@ __all__ = [
 
 _Port = Annotated[int, Meta(ge=0, le=65535)]
 _Byte = Annotated[int, Meta(ge=0, le=255)]
-_Small = Annotated[int, Meta(ge=-32768, le=32767)]
+_Code = Annotated[int, Meta(ge=0, le=32767)]
 _Count = Annotated[int, Meta(ge=0, le=0xFFFFFFFF)]
 _Name = str | int | None
 
@@ -52,10 +51,10 @@ class Ports(msgspec.Struct, frozen=True, gc=False):
 
 
 class EventType(msgspec.Struct, frozen=True, gc=False):
-    """``flow.CiliumEventType``."""
+    """``flow.CiliumEventType``; both -1 where the event has none."""
 
-    type: _Small = 0
-    sub_type: _Small = 0
+    type: _Code = 0
+    sub_type: _Code = 0
 
 
 class Http(msgspec.Struct, frozen=True, gc=False):
@@ -91,7 +90,7 @@ class Aggregate(msgspec.Struct, frozen=True, gc=False):
 
 
 NO_ADDRESSES = Addresses()
-NO_EVENT = EventType(-1, -1)
+_NO_EVENT = EventType(-1, -1)
 
 _FIELDS: dict[str, tuple[Any, Any]] = {
     "time": (str | None, None),
@@ -111,7 +110,7 @@ _FIELDS: dict[str, tuple[Any, Any]] = {
     "destination_names": (list[str] | None, None),
     "l7": (Layer7 | None, None),
     "reply": (bool, False),
-    "event_type": (EventType, NO_EVENT),
+    "event_type": (EventType, _NO_EVENT),
     "source_service": (Raw, NOTHING),
     "destination_service": (Raw, NOTHING),
     "traffic_direction": (_Name, None),
@@ -136,8 +135,9 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "event_sub_type": ("event_type",),
     "trace_observation_point": ("trace_observation_point", "event_type"),
     "is_reply": ("is_reply", "reply"),
-    "source_local": ("source", "destination"),
-    "destination_local": ("source", "destination"),
+    **dict.fromkeys(
+        ("source", "destination", "source_local", "destination_local"), ("source", "destination")
+    ),
     "source_ip": ("IP",),
     "source_xlated": ("IP",),
     "destination_ip": ("IP",),
