@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 def sort_key(value: Any) -> tuple[Any, ...]:
-    """Return a key that orders any model value: absent before numbers before text, lists and objects by their parts."""
+    """Return a key that orders any model value: numbers before text, lists and objects by their parts, absent last."""
     if value is None:
-        return (0,)
+        return (5,)
     if isinstance(value, int):
         return (1, value)
     if isinstance(value, str):
