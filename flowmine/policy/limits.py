@@ -189,6 +189,8 @@ def _no_cidr(value: str) -> Verdict:
 
 def _cidr_slip(value: str) -> tuple[str, str]:
     """Return the reason why a text is no CIDR, and what was likely meant."""
+    if len(value) > 64:
+        return "", "write an address and a prefix length, such as 10.0.0.0/8 or 2001:db8::/32"
     if value != value.strip():
         return ": there is a space around it", f"write {value.strip()}"
     address, slash, length = value.partition("/")

@@ -21,6 +21,7 @@ __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Parsed", "read_documents"]
 MAX_BYTES = 32 * 1024 * 1024
 MAX_NODES = 2_000_000
 MAX_DEPTH = 64
+MAX_KEY = 1024
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
@@ -50,7 +51,7 @@ def read_documents(text: str | bytes, where: str, *, repeated_keys: bool = False
     """Yield the documents of a YAML stream or a JSON text; empty documents are passed over.
 
     `where` names the text in errors. Raises PolicyError for what is no YAML, and for more than 32 MiB, 2,000,000 values
-    (aliases counted in full), 64 levels, merge keys, keys that are no scalars, and tags of YAML's own; also for a key that is twice in one object,
+    (aliases counted in full), 64 levels, keys of more than 1,024 characters or that are no scalars, merge keys, and tags of YAML's own; also for a key that is twice in one object,
     unless `repeated_keys` are taken, the last one counting, as the API server does without strict validation.
     """
     if len(text) > MAX_BYTES:
@@ -86,6 +87,8 @@ def _read_json(text: str, where: str, *, repeated_keys: bool) -> Any:
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
+        if any(len(key) > MAX_KEY for key in found):
+            raise PolicyError(f"{where}: a key has more than {MAX_KEY} characters; no policy's has")
         if len(found) < len(pairs) and not repeated_keys:
             twice = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
             raise PolicyError(f"{where}: the key {shown(twice)} is there twice in one object; leave one out")
@@ -219,6 +222,8 @@ class _Reader:
         if value is None or isinstance(value, dict | list):
             self.refuse(event, "a key must be a text")
         text = value if isinstance(value, str) else json.dumps(value)
+        if len(text) > MAX_KEY:
+            self.refuse(event, f"a key has more than {MAX_KEY} characters; no policy's has")
         if text in known and not self.repeated_keys:
             self.refuse(event, f"the key {shown(text)} is there twice in one object; leave one out")
         return text

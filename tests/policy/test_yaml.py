@@ -112,6 +112,8 @@ HOSTILE = {
     "a list as key": ("? [a]\n: b\n", "key must be a text"),
     "a null key": ("~: b\n", "key must be a text"),
     "an object as key by alias": ("a: &x {b: 1}\n*x : c\n", "key must be a text"),
+    "a huge key": ("? " + "x" * 2000 + "\n: 1\n", "more than 1024 characters"),
+    "a huge key of JSON": ('{"' + "x" * 2000 + '": 1}', "more than 1024 characters"),
     "tabs": ("a:\n\tb: 1\n", "x.yaml:2: this is no YAML"),
     "unclosed": ("a: [1\n", "this is no YAML"),
     "control characters": ("a: \x00", "this is no YAML"),
