@@ -105,9 +105,7 @@ def _part(
         entries[direction] = tuple(entry for entry, _ in listed) or (CLOSED,)
         reasons.update({(direction, place): reason for place, (_, reason) in enumerate(listed)})
         if not listed:
-            reasons[direction, 0] = Reason(
-                about=plan.quiet.get(direction, ""), required="closes the direction"
-            )
+            reasons[direction, 0] = Reason(about=plan.quiet.get(direction, ""), closes=True)
     rule = Rule(
         endpoint_selector=plan.selector,
         ingress=entries.get(Direction.INGRESS),

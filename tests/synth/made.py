@@ -43,9 +43,7 @@ class End:
         return endpoint_id(self.endpoint)
 
 
-def pod(
-    namespace: str, name: str = "", workload: str = "", cluster: str = "default", **labels: str
-) -> End:
+def pod(namespace: str, name: str = "", workload: str = "", cluster: str = "default", **labels: str) -> End:
     """A pod by its labels (`_` in a key stands for what keywords cannot hold: see `labels`)."""
     texts = [f"k8s:{key}={value}" for key, value in labels.items()]
     texts += [f"k8s:{NAMESPACE_KEY}={namespace}", f"k8s:{CLUSTER_KEY}={cluster}"]
@@ -83,6 +81,7 @@ class Capture:
         outcome: str = "delivered",
         events: int = 100,
         last: datetime = END,
+        refused: int = 0,
     ) -> "Capture":
         self.add(source, target)
         self.rows.append(
@@ -97,6 +96,7 @@ class Capture:
                 "changed": False,
                 "delivered": events if outcome == "delivered" else 0,
                 "events": events,
+                "refused": refused,
                 "first": START,
                 "last": last,
             }
@@ -109,7 +109,9 @@ class Capture:
         )
         return self
 
-    def half_see(self, end: End, *, egress: bool = False, ingress: bool = False, reason: str = "half seen") -> None:
+    def half_see(
+        self, end: End, *, egress: bool = False, ingress: bool = False, reason: str = "half seen"
+    ) -> None:
         self.unseen[end.id] = (egress, ingress, reason)
 
     def edges(self, order: Iterable[int] | None = None) -> Edges:
