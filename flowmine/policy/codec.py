@@ -58,6 +58,8 @@ def from_dict(obj: Any, unknown: Unknown = "error") -> Policy | CidrGroup:
     kind = _kind_of(obj)
     value = _checked(obj, kind, unknown)
     metadata = {"name": "", **_decode(METADATA, value["metadata"])}
+    for name in ("namespace", "generate_name"):
+        metadata[name] = metadata.get(name) or None
     metadata["annotations"] = [
         pair for pair in metadata.get("annotations", ()) if pair[0] != _CLIENT_ANNOTATION
     ]

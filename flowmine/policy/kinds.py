@@ -5,7 +5,7 @@ from typing import Any
 
 from flowmine.policy import limits, model
 from flowmine.policy.manifest import CIDR, PLAIN, RULE, SELECTOR
-from flowmine.policy.shape import Anything, Field, Many, Record, Shape, Table, Text, Whole, WholeOrText
+from flowmine.policy.shape import Anything, Check, Field, Many, Record, Shape, Table, Text, Whole, WholeOrText
 
 __all__ = ["CIDR_GROUP", "GATEWAY", "KINDS", "NETWORK_POLICY", "KindShape", "with_zero_items"]
 
@@ -42,11 +42,16 @@ def _annotation_key(value: str) -> tuple[str, str] | None:
     return limits.qualified_name(value.lower())
 
 
+def _or_absent(check: Check) -> Check:
+    """Return the check for a field whose empty text means that it is absent."""
+    return lambda value: check(value) if value else None
+
+
 METADATA = Record(
     (
-        Field("name", Text(check=limits.object_name), "name"),
+        Field("name", Text(check=_or_absent(limits.object_name)), "name"),
         Field("generateName", PLAIN, "generate_name"),
-        Field("namespace", Text(check=limits.namespace_name), "namespace"),
+        Field("namespace", Text(check=_or_absent(limits.namespace_name)), "namespace"),
         Field("labels", Table(Text(check=limits.label_value), key=limits.qualified_name), "labels"),
         Field("annotations", Table(PLAIN, key=_annotation_key), "annotations"),
         *(Field(name, Anything(), "") for name in SERVER_FIELDS),

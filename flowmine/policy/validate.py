@@ -108,7 +108,7 @@ def _rule_problems(value: dict[str, Any], kind: str, features: Features) -> Iter
         yield refused("", "has neither spec nor specs", "write spec with endpointSelector and a rule")
     rules = [("spec", value["spec"])] if "spec" in value else []
     rules += [(f"specs[{index}]", rule) for index, rule in enumerate(value.get("specs", []))]
-    namespace = value["metadata"].get("namespace", "default")
+    namespace = value["metadata"].get("namespace") or "default"
     for path, rule in rules:
         yield from check_rule(rule, path, features, clusterwide=kind == Kind.CCNP, namespace=namespace)
 
@@ -122,7 +122,7 @@ def _metadata_problems(metadata: dict[str, Any], kind: str) -> Iterator[Problem]
         found = limits.object_name(f"{prefix[:-1]}a" if len(prefix) > 1 and prefix.endswith("-") else prefix)
         if found:
             yield Problem("metadata.generateName", *found, Stage.SCHEMA)
-    if "namespace" in metadata and not KINDS[kind].namespaced:
+    if metadata.get("namespace") and not KINDS[kind].namespaced:
         message = f"a {kind} belongs to the whole cluster and has no namespace"
         yield Problem("metadata.namespace", message, "leave it out", Stage.SCHEMA)
     size = sum(

@@ -106,16 +106,17 @@ rules = st.builds(
     tuples(st.builds(model.RuleLabel, texts, maybe(texts), maybe(texts)), 2),
     maybe(texts),
 )
+names = texts.filter(bool)
 cilium_policies = st.builds(
     model.Policy,
     st.sampled_from([model.Kind.CNP, model.Kind.CCNP]),
     texts,
-    maybe(texts),
+    maybe(names),
     tuples(rules, 2),
     st.none(),
     labels,
     labels,
-    maybe(texts),
+    maybe(names),
 )
 k8s_peers = st.builds(
     model.K8sPeer, maybe(selectors), maybe(selectors), maybe(st.builds(model.IpBlock, cidrs, tuples(cidrs)))
@@ -124,7 +125,7 @@ k8s_ports = st.builds(model.K8sPort, maybe(texts), maybe(ports | texts), maybe(p
 k8s_entries = tuples(st.builds(model.K8sEntry, tuples(k8s_peers), tuples(k8s_ports)), 2)
 k8s_specs = st.builds(model.NetworkPolicySpec, selectors, tuples(texts, 2), k8s_entries, k8s_entries)
 k8s_policies = st.builds(
-    model.Policy, st.just(model.Kind.KNP), texts, maybe(texts), st.just(()), k8s_specs, labels
+    model.Policy, st.just(model.Kind.KNP), texts, maybe(names), st.just(()), k8s_specs, labels
 )
 cidr_groups = st.builds(model.CidrGroup, texts, tuples(cidrs), labels, labels)
 policies = cilium_policies | k8s_policies | cidr_groups
