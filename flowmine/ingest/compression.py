@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 __all__ = ["CutShort", "compression_of", "decompress"]
 
-_READ = 1 << 17
+_READ = 1 << 16
 
 
 class CutShort(Exception):
@@ -23,11 +23,7 @@ class Readable(Protocol):
 
 
 def _gzip() -> Any:
-    try:
-        from isal import isal_zlib
-    except ImportError:
-        return zlib.decompressobj(wbits=31)
-    return isal_zlib.decompressobj(wbits=31)
+    return zlib.decompressobj(wbits=31)
 
 
 def _zstd() -> Any:
@@ -91,9 +87,12 @@ def _members(kind: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
                 if not magic.startswith(data[: len(magic)]) and not data.startswith(magic):
                     raise CutShort(f"bytes that are not {kind} begin before compressed byte {read}")
                 member = make()
+            before = member.copy() if hasattr(member, "copy") else None
             try:
                 content = member.decompress(data)
             except Exception as error:
+                if before is not None:
+                    yield from _salvaged(before, data)
                 raise CutShort(f"corrupt {kind} data before compressed byte {read} ({error})") from error
             if content:
                 yield content
@@ -102,3 +101,17 @@ def _members(kind: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
                 data, member = member.unused_data, None
     if member is not None:
         raise CutShort(f"the {kind} stream ends in the middle, at compressed byte {read}")
+
+
+def _salvaged(member: Any, data: bytes) -> Iterator[bytes]:
+    """Yield what can be read of compressed bytes that are corrupt somewhere, in smaller and smaller steps."""
+    for step in (1024, 32, 1):
+        while data:
+            trial = member.copy()
+            try:
+                content = trial.decompress(data[:step])
+            except Exception:  # each library has an error of its own; all mean the same here
+                break
+            member, data = trial, data[step:]
+            if content:
+                yield content

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from flowmine.errors import InputError
-from flowmine.ingest.compression import CutShort, decompress
+from flowmine.ingest.ahead import ahead
+from flowmine.ingest.compression import CutShort, compression_of, decompress
 from flowmine.ingest.formats import HEAD, Format, first_time, format_of, holds_events
 from flowmine.ingest.framing import decoded_text
 from flowmine.ingest.times import nanoseconds
@@ -33,7 +34,7 @@ class Input:
         status = None if path is None else path.stat()
         self.name, self.size = name, status and status.st_size
         self.written = datetime.fromtimestamp(status.st_mtime, UTC) if status else datetime.now(UTC)
-        self.read, self.cut = 0, ""
+        self.read, self.cut, self.compressed = 0, "", False
         self.format: Format | None = None
         self.begins: int | None = None
         self._path, self._stream = path, stream
@@ -58,6 +59,8 @@ class Input:
         if self._path is None:
             self._started = _chained(head, content)
         self.read = 0 if self._path is not None else self.read
+        if not head.strip() and self.cut:
+            return self.cut
         if not head.strip():
             return "it is empty" if in_folder else None
         self.format = format_of(head[:HEAD])
@@ -70,8 +73,15 @@ class Input:
             return "JSON, but no Hubble events"
         return None
 
-    def content(self) -> Iterator[bytes]:
-        """Yield the content, decompressed, as UTF-8. Raise InputError where it cannot be read."""
+    def content(self, *, in_thread: bool = False) -> Iterator[bytes]:
+        """Yield the content, decompressed, as UTF-8. Raise InputError where it cannot be read.
+
+        With ``in_thread`` what is compressed is decompressed beside the reader.
+        """
+        content = self._again()
+        return ahead(content) if in_thread and self.compressed else content
+
+    def _again(self) -> Iterator[bytes]:
         if self._path is None:
             started, self._started = self._started, None
             if started is None:
@@ -81,7 +91,13 @@ class Input:
         return self._content()
 
     def _content(self) -> Iterator[bytes]:
-        return decoded_text(self._until_cut(decompress(self._raw())))
+        return decoded_text(self._until_cut(self._decompressed()))
+
+    def _decompressed(self) -> Iterator[bytes]:
+        raw = self._raw()
+        first = next(raw, b"")
+        self.compressed = compression_of(first) is not None
+        return decompress(_chained(first, raw))
 
     def _raw(self) -> Iterator[bytes]:
         try:

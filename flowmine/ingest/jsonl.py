@@ -40,8 +40,8 @@ class Lines:
         self._partials = Partials()
         self.events = 0
         """How many events, flows and others, were recognised."""
-        self.failed = 0
-        """How many lines were not."""
+        self.failure = ""
+        """What was wrong with the first line that was not."""
 
     def flows(self, block: Block | Unreadable) -> list[Any]:
         """Return the flow structs of a block, in order; raise InputError for a bad line with ``strict``."""
@@ -285,7 +285,6 @@ class Lines:
         self._tell_cut(self._name, reason)
 
     def _cut(self, line: int, reason: str) -> None:
-        self.failed += 1
         self._tell_cut(f"{self._name}:{line}", reason)
 
     def _tell_cut(self, place: str, reason: str) -> None:
@@ -295,8 +294,8 @@ class Lines:
             raise InputError(f"{place}: {reason}")
 
     def _fail(self, line: int, reason: str, detail: str = "") -> None:
-        self.failed += 1
         place = f"{self._name}:{line}"
+        self.failure = self.failure or f"line {line}: {reason}"
         self._ledger.add_bad(place, reason, detail)
         if self._strict:
             raise InputError(f"{place}: {reason}{f' ({detail})' if detail else ''}")

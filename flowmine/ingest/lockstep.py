@@ -10,7 +10,7 @@ from flowmine.ingest.times import nanoseconds
 
 __all__ = ["in_step"]
 
-_MOST_OPEN = 48
+_MOST_OPEN, _FEW = 48, 4
 _LARGEST, _SMALLEST, _TOGETHER = 1 << 21, 1 << 17, 24 << 20
 
 Piece = tuple[int, Block | Unreadable | None]
@@ -23,12 +23,13 @@ def in_step(inputs: Sequence[Input]) -> Iterator[Piece]:
     are open at once, and the more inputs there are, the smaller the blocks.
     """
     size = max(_SMALLEST, min(_LARGEST, _TOGETHER // max(1, min(len(inputs), _MOST_OPEN))))
+    few = len(inputs) <= _FEW
     waiting = list(range(len(inputs)))[::-1]
     heap: list[tuple[int, int, Block | Unreadable, Iterator[Block | Unreadable]]] = []
     while waiting or heap:
         while waiting and len(heap) < _MOST_OPEN and _is_due(inputs[waiting[-1]], heap):
             place = waiting.pop()
-            if not _push(heap, place, inputs[place].begins or 0, _blocks(inputs[place], size)):
+            if not _push(heap, place, inputs[place].begins or 0, _blocks(inputs[place], size, few=few)):
                 yield place, None
         if not heap:
             continue
@@ -42,10 +43,10 @@ def _is_due(one: Input, heap: Sequence[tuple[int, ...] | tuple[int, int, object,
     return not heap or (one.begins or 0) <= heap[0][0]
 
 
-def _blocks(one: Input, size: int) -> Iterator[Block | Unreadable]:
+def _blocks(one: Input, size: int, *, few: bool) -> Iterator[Block | Unreadable]:
     if one.format is None or one.format.blocks is None:
         return iter(())
-    return one.format.blocks(one.content(), size, one.written)
+    return one.format.blocks(one.content(in_thread=few), size, one.written)
 
 
 def _push(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flowmine.ingest.names import DROP_REASONS, LOST_SOURCES, NODE_STATES, drop_reason, enum_name
+from flowmine.ingest.times import epoch
 
 __all__ = ["canonical_record", "is_flow", "record_kind"]
 
@@ -89,11 +90,9 @@ def _time(value: object) -> object:
     number = _integer(value)
     if isinstance(number, float):
         return _rfc3339(round(number * 1e6) * 1000) if number < 1e11 else value
-    if isinstance(number, int) and not isinstance(number, bool) and number > 0:
-        scale = next(
-            (unit for limit, unit in ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3)) if number < limit), 1
-        )
-        return _rfc3339(number * scale)
+    if isinstance(number, int) and not isinstance(number, bool):
+        since = epoch(number)
+        return value if since is None else _rfc3339(since)
     return value
 
 

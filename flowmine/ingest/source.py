@@ -182,8 +182,8 @@ class Source:
         if one.cut:
             reader.cut_input(one.cut)
         if not reader.events and not flows:
-            if reader.failed:
-                raise InputError(f"{one.name}: no Hubble event in it ({self._ledger.named[-1]})")
+            if reader.failure:
+                raise InputError(f"{one.name}: no Hubble event in it ({reader.failure})")
             self._ledger.notes.append(f"{one.name}: no event in it")
         return flows
 

@@ -8,12 +8,24 @@ import pyarrow as pa
 
 from flowmine.schema import TIME
 
-__all__ = ["column", "nanoseconds"]
+__all__ = ["column", "epoch", "nanoseconds"]
 
 _RFC3339 = re.compile(
     r"(?P<main>\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:[.,](?P<part>\d{1,18}))?\s?(?P<zone>[Zz]|[+-]\d\d:?\d\d)?\s*"
 )
 _LIMIT = 2**63
+
+
+def epoch(number: int) -> int | None:
+    """Return nanoseconds since the epoch for a number of seconds, milli-, micro- or nanoseconds, told by its size.
+
+    >>> epoch(1794994200), epoch(1794994200000), epoch(5)
+    (1794994200000000000, 1794994200000000000, None)
+    """
+    for digits, unit in ((11, 10**9), (14, 10**6), (17, 10**3), (19, 1)):
+        if 10**8 < number < 10**digits:
+            return number * unit
+    return None
 
 
 def nanoseconds(text: object) -> int | None:
@@ -24,9 +36,11 @@ def nanoseconds(text: object) -> int | None:
     >>> nanoseconds("1970-01-01T00:00:01.000000002Z")
     1000000002
     """
-    found = _RFC3339.fullmatch(text) if isinstance(text, str) else None
-    if not found:
+    if not isinstance(text, str):
         return None
+    found = _RFC3339.fullmatch(text)
+    if not found:
+        return epoch(int(text)) if text.isascii() and text.isdigit() and len(text) < 20 else None
     zone = "+00:00" if (found["zone"] or "Z") in "Zz" else found["zone"]
     try:
         moment = datetime.fromisoformat(found["main"].replace(" ", "T").upper() + zone)

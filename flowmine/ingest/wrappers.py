@@ -61,6 +61,11 @@ class Partials:
         """Begin with no piece held."""
         self._held: dict[bytes, bytes] = {}
 
+    @property
+    def count(self) -> int:
+        """How many streams wait for the rest of a line."""
+        return len(self._held)
+
     def joined(self, stream: bytes, text: bytes, *, more: bool) -> bytes | None:
         """Return the whole line that ends with this piece, or None when more is to come."""
         text = self._held.pop(stream, b"") + text
@@ -91,9 +96,14 @@ def _open(text: bytes, partials: Partials, depth: int) -> Iterator[bytes]:
     if first == b"{":
         yield from _open_object(text, partials, depth)
     elif first == b"[" and (items := _list(text)) is not None:
+        found, held = 0, partials.count
         for item in items:
             if item[:1] in (b"{", b"[", b'"') and item != b"{}":
-                yield from _open_item(item, partials, depth)
+                for payload in _open_item(item, partials, depth):
+                    found += 1
+                    yield payload
+        if items and not depth and not found and held == partials.count:
+            raise ValueError("not a Hubble event")
     elif cri := _CRI.fullmatch(text):
         whole = partials.joined(cri["stream"], cri["text"], more=cri["tag"] == b"P")
         if whole:
