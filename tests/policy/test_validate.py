@@ -66,7 +66,6 @@ TAKEN = {
     "VRRP of every port": ingress(toPorts=[{"ports": [{"port": "0", "protocol": "VRRP"}]}]),
     "server names with L7 behind TLS": rule(egress=[{"toPorts": [{"ports": [TCP], "serverNames": ["a.io"], "terminatingTLS": TLS, "rules": {"http": [{}]}}]}]),
     "listener on egress": rule(egress=[{"toPorts": [{"ports": [TCP], "listener": LISTENER}]}]),
-    "listener on denied ports is unknown when pruned": ingress(toPorts=[{"ports": [TCP]}]),
     "deny rule of every peer": rule(ingressDeny=[{}]),
     "empty lists of several peers": egress(toEndpoints=[], toCIDR=[], toFQDNs=[], toEntities=["world"]),
     "services with ports": egress(toServices=[{"k8sService": {"serviceName": "a"}}], toPorts=[{"ports": [TCP]}]),
