@@ -1,13 +1,14 @@
 """What `verdict` and `trace` share: which policies judge, and the connection that is asked about."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from flowmine.errors import PolicyError, UsageError
+from flowmine.labels import CLUSTER_KEY, parse
 
 if TYPE_CHECKING:
     from flowmine.engine.policyset import PolicySet
@@ -88,6 +89,7 @@ class Asked:
     captures: tuple[str, ...]
     enforcement: str
     settings: tuple[str, ...]
+    _clusters: set[str] = field(default_factory=set, repr=False)
 
     def load(self) -> "PolicySet":
         """Load the policies; say on stderr which have no effect, and what was passed over.
@@ -96,9 +98,10 @@ class Asked:
         """
         from flowmine.engine.policyset import PolicySet
 
-        loaded = PolicySet.load(
-            *self.policies, enforcement=self.enforcement, config=dict(map(_setting, self.settings))
-        )
+        settings = dict(map(_setting, self.settings))
+        if self._clusters and "cluster_name" not in settings:
+            settings["cluster_name"] = self._own_cluster()
+        loaded = PolicySet.load(*self.policies, enforcement=self.enforcement, config=settings)
         for problem in loaded.problems():
             click.echo(f"no effect: {problem}", err=True)
         for skipped in loaded.skipped:
@@ -135,6 +138,15 @@ class Asked:
             query["dns"] = {"query": self.dns}
         return query
 
+    def _own_cluster(self) -> str:
+        """Return the cluster that the pods looked up in captures are of: its policies are the ones that judge."""
+        if len(self._clusters) > 1:
+            raise UsageError(
+                f"the pods are of the clusters {', '.join(sorted(self._clusters))}; say with --set cluster_name=NAME "
+                f"whose policies these are"
+            )
+        return next(iter(self._clusters))
+
     def _labels_of(self, namespace: str, name: str) -> list[str]:
         if not self.captures:
             raise UsageError(
@@ -144,6 +156,7 @@ class Asked:
         found = self._pods.get((namespace, name))
         if found is None:
             raise UsageError(f"{namespace}/{name} is in none of the captures; write its labels instead")
+        self._clusters.update(label.value for label in map(parse, found) if label.key == CLUSTER_KEY)
         return found
 
     @cached_property
@@ -169,7 +182,7 @@ def question_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def asked(**options: Any) -> Any:
-        own = {name: options.pop(name) for name in Asked.__dataclass_fields__}
+        own = {each.name: options.pop(each.name) for each in fields(Asked) if each.name in options}
         return function(Asked(**own), **options)
 
     wrapped: Callable[..., Any] = asked

@@ -33,7 +33,8 @@ def trace(asked: Asked, everything: bool, output: str) -> int:
     from flowmine.engine.explain import explain
     from flowmine.engine.trace import trace as walk
 
-    found = walk(asked.load(), asked.query())
+    query = asked.query()
+    found = walk(asked.load(), query)
     click.echo(
         json.dumps(asdict(found), ensure_ascii=False)
         if output == "json"

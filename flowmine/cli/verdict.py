@@ -38,9 +38,8 @@ def verdict(asked: Asked, queries: str | None, output: str) -> int:
     """
     if queries and asked.given:
         raise UsageError("--queries and a question (--from, --to, --port ...) cannot be given together")
-    policies = asked.load()
     items = list(_read(queries)) if queries else [asked.query()]
-    answers = policies.verdicts(items)
+    answers = asked.load().verdicts(items)
     for line in _as_json(answers) if output == "json" else _as_text(answers, numbered=queries is not None):
         click.echo(line)
     return 0 if all(map(_passes, answers)) else 1

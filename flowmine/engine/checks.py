@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from flowmine.engine.addresses import Span
 from flowmine.engine.entries import Atom, CidrAtom, LabelAtom, LoweredEntry, PortTerm, Protocols, Subject
-from flowmine.engine.l7 import Request, admits, names
+from flowmine.engine.l7 import Request, admits, learned, names
 from flowmine.engine.party import Identity
 from flowmine.engine.reasons import Check, PeerTrace
 from flowmine.policy.model import FqdnSelector, HttpRule
@@ -41,7 +41,7 @@ def _atom_checks(atom: Atom, identity: Identity) -> Iterator[Check]:
     else:
         asked = f"name {atom.selector.match_name or atom.selector.match_pattern}"
         known = ", ".join(identity.names) or "no name learned for it"
-        yield Check(asked, known, any(names(atom.selector, name) for name in identity.names))
+        yield Check(asked, known, any(learned(atom.selector, name) for name in identity.names))
 
 
 def _cidr_checks(atom: CidrAtom, span: Span | None) -> Iterator[Check]:

@@ -12,7 +12,7 @@ import re2  # type: ignore[import-untyped,unused-ignore]
 
 from flowmine.policy.model import FqdnSelector, HeaderMatch, HttpRule
 
-__all__ = ["Request", "admits", "canonical_name", "names", "pattern_of"]
+__all__ = ["Request", "admits", "canonical_name", "learned", "names", "pattern_of"]
 
 _LABEL = "[-a-zA-Z0-9_]"
 
@@ -69,6 +69,14 @@ def names(item: FqdnSelector, name: str) -> bool:
     return (
         bool(item.match_pattern) and pattern_of(item.match_pattern or "").fullmatch(_text(wanted)) is not None
     )
+
+
+def learned(item: FqdnSelector, name: str) -> bool:
+    """Tell whether an item of `toFQDNs` means an address with this name.
+
+    A `fqdn:` label of an identity holds the item itself, `fqdn:*.example.com`, so a pattern is also a name of its own.
+    """
+    return names(item, name) or canonical_name(item.match_pattern or ".") == name
 
 
 @lru_cache(maxsize=16384)

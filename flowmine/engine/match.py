@@ -9,7 +9,7 @@ import numpy.typing as npt
 from flowmine.engine.addresses import Intervals, Span
 from flowmine.engine.entries import Atom, CidrAtom, LabelAtom
 from flowmine.engine.index import Index, Ints
-from flowmine.engine.l7 import canonical_name, names
+from flowmine.engine.l7 import canonical_name, learned
 from flowmine.engine.party import Identity
 from flowmine.labels import Label
 from flowmine.policy.model import FqdnSelector
@@ -146,6 +146,6 @@ class _Atoms:
             held[self._sets_of.get(canonical_name(selector.match_name), [])] = True
         if selector.match_pattern:
             for name, sets in self._sets_of.items():
-                if names(selector, name):
+                if learned(selector, name):
                     held[sets] = True
         return held

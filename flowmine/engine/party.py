@@ -99,7 +99,7 @@ def resolve(party: Party, config: Config) -> Identity:
         host="host" in reserved,
         init="init" in reserved,
         span=(address or _labelled_span(labels, config.ipv6)) if outside or at_node else None,
-        names=tuple(map(canonical_name, party.names)) if outside else (),
+        names=_names(party, labels) if outside else (),
     )
 
 
@@ -119,6 +119,12 @@ def _address(party: Party) -> Span | None:
     except ValueError as error:
         raise InputError(f"a party's ip is {party.ip!r}, which is no IP address") from error
     return number, number
+
+
+def _names(party: Party, labels: Iterable[Label]) -> tuple[str, ...]:
+    """Return the names learned for an address, and the `toFQDNs` items that its `fqdn:` labels hold."""
+    labelled = (label.key for label in labels if label.source == "fqdn")
+    return tuple(sorted({canonical_name(name) for name in (*party.names, *labelled)}))
 
 
 def _labelled_span(labels: Iterable[Label], dual_stack: bool) -> Span | None:
