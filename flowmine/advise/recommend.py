@@ -17,7 +17,7 @@ from flowmine.synth.scope import Scope
 from flowmine.synth.synthesise import Synthesis, synthesise
 from flowmine.synth.traffic import links
 
-__all__ = ["ProofError", "Recommendation", "recommend"]
+__all__ = ["ProofError", "Recommendation", "proved", "recommend"]
 
 _NAMED = 5
 
@@ -49,7 +49,14 @@ def recommend(edges: Edges, options: Options | None = None, scope: Scope | None 
     Raises ProofError, naming the edges, where they would deny something that they are meant to allow, or where Cilium
     would refuse a policy.
     """
-    made = synthesise(edges, options or Options(), scope or Scope())
+    return proved(edges, synthesise(edges, options or Options(), scope or Scope()))
+
+
+def proved(edges: Edges, made: Synthesis) -> Recommendation:
+    """Return a synthesis with its proof: each edge that it admits judged by the engine, each entry tried for its need.
+
+    Raises ProofError as `recommend` does.
+    """
     _check(made)
     policies: dict[str, list[Policy]] = defaultdict(list)
     for each in made.proposals:

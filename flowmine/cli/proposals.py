@@ -28,4 +28,6 @@ def write_proposals(
     elif output in ("-", "yaml"):
         click.echo(stream(proposals, witness, evidence), nl=False)
     else:
-        write_folder(folder(proposals, witness, evidence), Path(output))
+        others = write_folder(folder(proposals, witness, evidence), Path(output))
+        if others:
+            click.echo(f"{output}: {len(others):,} other policy files there are left as they are", err=True)

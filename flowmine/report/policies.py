@@ -73,50 +73,35 @@ def as_list(proposals: Sequence[Proposal], witness: Witnesses, where: EvidenceIn
     return {"apiVersion": "v1", "kind": "List", "items": [to_dict(policy) for policy in policies]}
 
 
-def write_folder(files: dict[str, str], target: Path) -> None:
-    """Write the files into a folder, all of them or none: written beside it first, then put in its place.
+def write_folder(files: dict[str, str], target: Path) -> tuple[str, ...]:
+    """Write the files into a folder, all of them or none: into a copy beside it first, which then takes its place.
 
-    A folder that flowmine did not write is not replaced. Raises UsageError where the target cannot be written, or holds
-    anything but YAML files in such a layout.
+    Files of the same path are replaced, others stay. Returns the other policy files (by relative path), for they may be
+    of an earlier run. Raises UsageError where the target cannot be written.
     """
-    if target.exists() and not _replaceable(target):
-        raise UsageError(
-            f"{target}: it holds files that flowmine did not write; name an empty or new folder (-o DIR)"
-        )
+    if target.exists() and not target.is_dir():
+        raise UsageError(f"{target}: it is a file; name a folder (-o DIR)")
+    beside: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".tmp-{target.name}-", dir=target.parent))
-        beside.chmod(0o755)
+        whole = beside / "new"
+        if target.exists():
+            shutil.copytree(target, whole, symlinks=True)
         for path, text in sorted(files.items()):
-            file = beside / path
+            file = whole / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
-        _swap(beside, target)
+        if target.exists():
+            target.rename(beside / "old")
+        whole.rename(target)
     except OSError as error:
         raise UsageError(f"{target}: cannot write the policies there: {error}") from error
-
-
-def _swap(beside: Path, target: Path) -> None:
-    if target.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".tmp-old-{target.name}-", dir=target.parent))
-        target.replace(old / "was")
-        beside.replace(target)
-        shutil.rmtree(old)
-    else:
-        beside.replace(target)
-
-
-def _replaceable(target: Path) -> bool:
-    """Tell whether a folder holds nothing but what `write_folder` makes."""
-    if not target.is_dir() or target.is_symlink():
-        return False
-    for path in target.rglob("*"):
-        depth = len(path.relative_to(target).parts)
-        if path.is_dir() and depth <= 2:
-            continue
-        if not path.is_file() or path.suffix != ".yaml" or not 2 <= depth <= 3:
-            return False
-    return True
+    finally:
+        if beside is not None:
+            shutil.rmtree(beside, ignore_errors=True)
+    found = (path.relative_to(target).as_posix() for path in target.rglob("*.yaml"))
+    return tuple(sorted(path for path in found if path not in files))
 
 
 def _safe(cluster: str) -> str:

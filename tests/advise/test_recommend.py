@@ -1,0 +1,95 @@
+"""Recommendations: proved by the engine before anybody sees them."""
+
+from dataclasses import replace
+
+import pytest
+
+from flowmine.advise.proof import Gap, prove
+from flowmine.advise.recommend import ProofError, proved, recommend
+from flowmine.policy.model import Direction, Entry, Kind, Policy, PortProtocol, PortRule, Rule, Selector
+from flowmine.synth.options import Options
+from flowmine.synth.scope import Per, Scope
+from flowmine.synth.synthesise import synthesise
+from tests.synth.made import Capture, place, pod
+
+WEB = pod("shop", "", "Deployment/web", app="web")
+API = pod("shop", "", "Deployment/api", app="api")
+DNS = pod("kube-system", "", "Deployment/coredns", **{"k8s-app": "kube-dns"})
+
+
+def _capture():
+    capture = Capture().talk(WEB, API, 8080).talk(API, DNS, 53, "UDP")
+    capture.talk(API, place("reserved:world", ip="192.0.2.1"), 443).name(API, "192.0.2.1", "api.example.com")
+    return capture.talk(place("reserved:remote-node", ip="10.0.0.2"), API, 9090)
+
+
+def _policy(*ports):
+    entry = Entry(
+        endpoints=(Selector.of({"app": "web"}),),
+        to_ports=(PortRule(tuple(PortProtocol(str(port), "TCP") for port in ports)),),
+    )
+    rule = Rule(endpoint_selector=Selector.of({"app": "api"}), ingress=(entry,))
+    return Policy(Kind.CNP, "api", namespace="shop", rules=(rule,))
+
+
+@pytest.mark.parametrize("per", list(Per))
+@pytest.mark.parametrize("options", [Options(), Options().exact(), Options(dns="strict")])
+def test_everything_delivered_is_allowed(per, options):
+    """Each side of each edge that a policy governs is judged, and none is denied."""
+    found = recommend(_capture().edges(), options, Scope(per=per))
+    assert () == found.proof.gaps
+    assert (
+        6 == found.proof.judged
+    )  # web out, api in twice and out twice, and the resolver's own side, which is open
+
+
+def test_a_gap_is_found():
+    """The proof finds an edge that the policies deny, and on which side."""
+    edges = Capture().talk(WEB, API, 8080).edges()
+    proof = prove(edges, {"default": [_policy(80)]}, [0], lambda endpoint, ip: ())
+    assert (Gap(0, Direction.INGRESS),) == proof.gaps
+
+
+def test_a_needless_rule_is_found():
+    """An entry that no edge needs is named by its path; one that some edge needs is not."""
+    edges = Capture().talk(WEB, API, 8080).edges()
+    policy = _policy(8080)
+    twice = replace(policy.rules[0], ingress=(*policy.rules[0].ingress, Entry(entities=("world",))))
+    proof = prove(edges, {"default": [replace(policy, rules=(twice,))]}, [0], lambda endpoint, ip: ())
+    assert ("CiliumNetworkPolicy/shop/api:spec.ingress[1]",) == proof.needless
+
+
+def test_nothing_is_recommended_that_denies_what_it_should_allow():
+    """Were the synthesis to forget an edge, the run would end with an error that names it."""
+    edges = Capture().talk(WEB, API, 8080).edges()
+    made = synthesise(edges, Options(), Scope())
+    forgetful = tuple(replace(each, policy=_closed(each.policy)) for each in made.proposals)
+    with pytest.raises(ProofError, match=r"shop/web to shop/api on 8080/TCP \((ingress|egress)\)"):
+        proved(edges, replace(made, proposals=forgetful))
+
+
+def test_nothing_is_recommended_that_cilium_refuses():
+    """Were the synthesis to write what Cilium does not take, the run would end with an error that names it."""
+    edges = Capture().talk(WEB, API, 8080).edges()
+    made = synthesise(edges, Options(), Scope())
+    broken = tuple(replace(each, policy=replace(each.policy, name="Not A Name")) for each in made.proposals)
+    with pytest.raises(ProofError, match="Cilium would refuse"):
+        proved(edges, replace(made, proposals=broken))
+
+
+def _closed(policy):
+    rules = tuple(replace(rule, ingress=(Entry(),), egress=(Entry(),)) for rule in policy.rules)
+    return replace(policy, rules=rules)
+
+
+def test_no_rule_is_needless():
+    """Removing any rule would deny something that was seen, rules marked required and closed directions apart."""
+    assert () == recommend(_capture().edges()).needless
+
+
+def test_two_clusters_are_proved_each_by_its_own_policies():
+    """A connection between two clusters is judged at each end by the policies of that end's cluster."""
+    west = pod("shop", "", "Deployment/api", cluster="west", app="api")
+    found = recommend(Capture().talk(WEB, west, 80).edges())
+    assert {"default", "west"} == {each.cluster for each in found.synthesis.proposals}
+    assert 2 == found.proof.judged
