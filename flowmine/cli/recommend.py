@@ -90,6 +90,9 @@ class WholeTrafficCommand(click.Command):
     "--include-dropped", multiple=True, metavar="SELECTOR", help="Admit drops of these workloads as well."
 )
 @click.option("--include-audited", is_flag=True, help="Admit what audit mode would have denied as well.")
+@click.option(
+    "--complete", is_flag=True, help="The capture was not filtered: take no workload for half seen by its peers."
+)
 @click.option("--prove", is_flag=True, help="Also tell rules without which nothing seen would be denied.")
 @click.option(
     "--cilium", metavar="VERSION", help="Write for this version (default: the one that made the capture)."
@@ -109,7 +112,7 @@ def recommend(capture: Capture, output: str, prove: bool, evidence: str, **asked
     scope = _scope(asked)
     options = _options(asked)
     with capture.reading(columns=(*COLUMNS, *REQUEST_COLUMNS) if options.l7 else COLUMNS) as reading:
-        edges = aggregate(reading.source, requests=bool(options.l7))
+        edges = aggregate(reading.source, requests=bool(options.l7), complete=asked["complete"])
         if asked["cilium"] is None:
             options = replace(
                 options, cilium=oldest_version(reading.source.ledger.versions) or options.cilium
