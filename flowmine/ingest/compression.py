@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-__all__ = ["CutShort", "compression_of", "decompress"]
+__all__ = ["CutShort", "Readable", "compression_of", "decompress"]
 
 _READ = 1 << 16
 

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from flowmine.errors import InputError
 from flowmine.ingest.ahead import ahead
-from flowmine.ingest.compression import CutShort, compression_of, decompress
+from flowmine.ingest.compression import CutShort, Readable, compression_of, decompress
 from flowmine.ingest.formats import HEAD, Format, first_time, format_of, holds_events
 from flowmine.ingest.framing import decoded_text
 from flowmine.ingest.times import nanoseconds
@@ -25,19 +25,21 @@ class Input:
     """One stream of bytes to read: a file, or something opened already.
 
     ``size`` is in bytes as stored, None where it cannot be known; ``read`` counts those read so far; ``cut`` says
-    why the content ended too early, where it did; ``written`` is when a file was last written, for a stream now; ``format`` and ``begins`` (the first event time, nanoseconds) are
-    known after `recognise`.
+    why the content ended too early, where it did; ``written`` is when a file was last written, for a stream now;
+    ``format`` and ``begins`` (the first event time, nanoseconds) are known after `recognise`.
     """
 
-    def __init__(self, name: str, path: Path | None = None, stream: BinaryIO | None = None) -> None:
-        """Read ``path``, or ``stream``; messages call it ``name``."""
+    def __init__(
+        self, name: str, path: Path | None = None, stream: Readable | None = None, *, pipe: Path | None = None
+    ) -> None:
+        """Read ``path``, or ``stream``, or ``pipe``, which can be opened only once; messages call it ``name``."""
         status = None if path is None else path.stat()
         self.name, self.size = name, status and status.st_size
         self.written = datetime.fromtimestamp(status.st_mtime, UTC) if status else datetime.now(UTC)
         self.read, self.cut, self.compressed = 0, "", False
         self.format: Format | None = None
         self.begins: int | None = None
-        self._path, self._stream = path, stream
+        self._path, self._stream, self._pipe = path, stream, pipe
         self._started: Iterator[bytes] | None = None
 
     @property
@@ -101,13 +103,13 @@ class Input:
 
     def _raw(self) -> Iterator[bytes]:
         try:
-            stream = self._stream or open(self._path or "", "rb", buffering=0)  # noqa: SIM115, PTH123
+            stream: Any = self._stream or open(self._path or self._pipe or "", "rb", buffering=0)  # noqa: SIM115, PTH123
             try:
                 while chunk := stream.read(_READ):
                     self.read += len(chunk)
                     yield chunk
             finally:
-                if self._stream is None:
+                if stream is not self._stream:
                     stream.close()
         except OSError as error:
             raise InputError(f"{self.name}: cannot be read ({error.strerror or error})") from error
@@ -174,12 +176,8 @@ def _is_new(path: Path, seen: set[tuple[int, int]]) -> bool:
 
 
 def _of(path: Path) -> Input:
-    if stat.S_ISREG(path.stat().st_mode):
-        return Input(str(path), path)
-    try:
-        return Input(str(path), stream=path.open("rb", buffering=0))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    regular = stat.S_ISREG(path.stat().st_mode)
+    return Input(str(path), path) if regular else Input(str(path), pipe=path)
 
 
 def _add(found: list[Input], one: Input) -> None:
@@ -193,8 +191,10 @@ def _add_folder(
 ) -> None:
     """Add the captures of a folder; every other file is named in a note, hidden ones apart."""
     before = len(found)
+    named = False
     for path in _files(folder, recursive=recursive):
         if not _is_new(path, seen):
+            named = True
             continue
         one = Input(str(path), path)
         try:
@@ -205,7 +205,7 @@ def _add_folder(
             notes.append(f"{path}: left out: {reason}")
         else:
             found.append(one)
-    if len(found) == before:
+    if len(found) == before and not named:
         detail = f" ({'; '.join(notes[-3:])})" if notes else ""
         raise InputError(f"{folder}: no capture of Hubble flows in this folder{detail}")
 
