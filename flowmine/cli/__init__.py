@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verdict": ("flowmine.cli.verdict:verdict", "Judge traffic by a set of policies."),
     "trace": ("flowmine.cli.trace:trace", "Explain why policies allow or deny one connection."),
     "validate": ("flowmine.cli.validate:validate", "Check policies against Cilium's own limits."),
+    "lint": ("flowmine.cli.lint:lint", "Find what policies say and do not mean."),
 }
 """Name of a command -> where it lives (``module:attribute``, imported on use) and its line in ``--help``."""
 

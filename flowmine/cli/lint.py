@@ -1,0 +1,158 @@
+"""`flowmine lint`: find what policies say and do not mean."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flowmine.errors import PolicyError, UsageError
+
+if TYPE_CHECKING:
+    from flowmine.advise.finding import Finding
+    from flowmine.advise.lint import Capture
+    from flowmine.policy.files import Loaded
+    from flowmine.report.ci import Report
+
+__all__ = ["command", "lint"]
+
+FORMATS = ("table", "json", "sarif", "junit", "md")
+
+
+@click.command(short_help="Find what policies say and do not mean.")
+@click.argument("policies", metavar="POLICY...", nargs=-1, required=True)
+@click.option(
+    "--flows",
+    metavar="INPUT",
+    multiple=True,
+    help="A capture to hold selectors and the world against; may be repeated.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="How to print findings.",
+)
+@click.option("--rule", "rules", metavar="ID", multiple=True, help="Only these rules; may be repeated.")
+@click.option("--skip", "skipped", metavar="ID", multiple=True, help="All rules but these; may be repeated.")
+@click.option(
+    "--rules",
+    "list_rules",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=lambda *args: _list_rules(*args),
+    help="List the rules and leave.",
+)
+def lint(
+    policies: tuple[str, ...],
+    flows: tuple[str, ...],
+    output: str,
+    rules: tuple[str, ...],
+    skipped: tuple[str, ...],
+) -> int:
+    """Find policies that are legal and not meant: rules split by a dash, ports without protocol, names never learned.
+
+    POLICY is a file of YAML or JSON, a folder, or "-" for stdin; all of them count as applied together. Every finding
+    has its rule, place, reason and fix. Exit 0: nothing found but notes, 1: findings, 2: a file cannot be read.
+    """
+    from flowmine.advise.lint import RULES
+    from flowmine.advise.lint import lint as found_in
+    from flowmine.policy.files import load
+    from flowmine.report import ci
+
+    chosen = _chosen(rules, skipped)
+    loaded = load(*policies)
+    if not loaded.documents:
+        raise PolicyError(
+            f"{' '.join(policies)}: there is no policy to check; name a file or folder that holds one"
+        )
+    capture = _capture(flows) if flows else None
+    findings = _with_lines(found_in(loaded.documents, capture, rules=chosen))
+    checked = list(dict.fromkeys(_names(loaded)))
+    report = ci.Report("lint", [rule for rule in RULES if rule.id in chosen], checked, findings)
+    printers: dict[str, Callable[[Report], str]] = {
+        "table": ci.as_table,
+        "json": ci.as_json,
+        "sarif": ci.as_sarif,
+        "junit": ci.as_junit,
+        "md": ci.as_markdown,
+    }
+    click.echo(printers[output](report), nl=False)
+    for passed in loaded.skipped:
+        click.echo(f"{passed.where}: {passed.what} passed over: {passed.reason}", err=True)
+    click.echo(_summary(report), err=True)
+    return 1 if ci.fails(findings) else 0
+
+
+command = lint
+
+
+def _list_rules(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if not asked or context.resilient_parsing:
+        return
+    from flowmine.advise.lint import RULES
+
+    width = max(len(rule.id) for rule in RULES)
+    for rule in RULES:
+        click.echo(f"{rule.id:{width}}  {rule.level.value:7}  {rule.summary}")
+    context.exit()
+
+
+def _chosen(rules: Sequence[str], skipped: Sequence[str]) -> set[str]:
+    from flowmine.advise.lint import RULES
+
+    known = [rule.id for rule in RULES]
+    for name in (*rules, *skipped):
+        if name not in known:
+            raise UsageError(f"no such rule: {name} (known: {', '.join(known)})")
+    return set(rules or known) - set(skipped)
+
+
+def _capture(inputs: Sequence[str]) -> "Capture":
+    """Read the captures to their end, and say on stderr what of them was not read."""
+    from flowmine.advise.lint import capture_of
+    from flowmine.cli.summary import summary_lines
+    from flowmine.edges import COLUMNS, aggregate
+    from flowmine.ingest import open_flows
+
+    source = open_flows(*inputs, columns=COLUMNS)
+    edges = aggregate(source)
+    for line in summary_lines(source.ledger):
+        click.echo(line, err=True)
+    return capture_of(edges.endpoints, edges.edges, edges.names)
+
+
+def _with_lines(findings: "Sequence[Finding]") -> "list[Finding]":
+    """Return the findings with the lines they stand in, and in their order; stdin's keep those of their documents."""
+    from flowmine.advise.finding import sorted_findings
+    from flowmine.advise.lint.lines import Lines
+
+    known: dict[str, Lines] = {}
+    found = []
+    for finding in findings:
+        if finding.file not in known:
+            path = Path(finding.file)
+            known[finding.file] = Lines(path.read_bytes() if path.is_file() else b"")
+        line = known[finding.file].line(finding.document, finding.path)
+        found.append(replace(finding, line=line or finding.line))
+    return sorted_findings(found)
+
+
+def _names(loaded: "Loaded") -> list[str]:
+    from flowmine.advise.lint.context import context_of
+
+    return [unit.name for unit in context_of(loaded.documents).units]
+
+
+def _summary(report: "Report") -> str:
+    levels = [finding.level.value for finding in report.findings]
+    told = ", ".join(
+        f"{levels.count(level)} {level}{'s' * (levels.count(level) != 1)}"
+        for level in ("error", "warning", "note")
+        if level in levels
+    )
+    return f"{len(report.checked)} checked: {told or 'nothing found'}"

@@ -1,0 +1,210 @@
+"""Findings for continuous integration: SARIF 2.1.0, JUnit XML and markdown; one renderer for every check."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+from flowmine import __version__
+from flowmine.advise.finding import Finding, Level, RuleInfo
+
+__all__ = ["Report", "as_json", "as_junit", "as_markdown", "as_sarif", "as_table", "fails"]
+
+_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MARKS = {Level.ERROR: "❌ error", Level.WARNING: "⚠️ warning", Level.NOTE: "note"}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check says: its name, the rules it has, what it looked at (in order), and what it found."""
+
+    tool: str
+    rules: Sequence[RuleInfo]
+    checked: Sequence[str]
+    findings: Sequence[Finding]
+
+
+def fails(findings: Iterable[Finding]) -> bool:
+    """Tell whether the findings make a check fail: any graver than a note."""
+    return any(finding.level is not Level.NOTE for finding in findings)
+
+
+def as_sarif(report: Report) -> str:
+    """Return SARIF 2.1.0: one run, its rules, one result a finding with its file, line and logical path."""
+    places = {rule.id: place for place, rule in enumerate(report.rules)}
+    run = {
+        "tool": {
+            "driver": {
+                "name": f"flowmine {report.tool}",
+                "version": __version__,
+                "rules": [_sarif_rule(rule) for rule in report.rules],
+            }
+        },
+        "columnKind": "unicodeCodePoints",
+        "results": [_sarif_result(finding, places.get(finding.rule)) for finding in report.findings],
+    }
+    return _json({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
+
+
+def _sarif_rule(rule: RuleInfo) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "shortDescription": {"text": rule.summary},
+        "defaultConfiguration": {"level": rule.level.value},
+    }
+
+
+def _sarif_result(finding: Finding, place: int | None) -> dict[str, Any]:
+    result: dict[str, Any] = {"ruleId": finding.rule}
+    if place is not None:
+        result["ruleIndex"] = place
+    result["level"] = finding.level.value
+    fix = f" Fix: {finding.fix}." if finding.fix else ""
+    result["message"] = {"text": f"{finding.message}.{fix}"}
+    location: dict[str, Any] = {}
+    if finding.file:
+        location["physicalLocation"] = {
+            "artifactLocation": {"uri": _uri(finding.file)},
+            "region": {"startLine": max(1, finding.line)},
+        }
+    name = ":".join(part for part in (finding.policy, finding.path) if part)
+    if name:
+        location["logicalLocations"] = [{"fullyQualifiedName": name}]
+    if location:
+        result["locations"] = [location]
+    result["partialFingerprints"] = {"flowmine/v1": ":".join((finding.rule, finding.policy, finding.path))}
+    return result
+
+
+def _uri(path: str) -> str:
+    """Return a path as a relative URI reference, or as a file's where it is absolute."""
+    from urllib.parse import quote
+
+    text = quote(path.replace("\\", "/").removeprefix("./"), safe="/~!$&'()*+,;=@")
+    return f"file://{text}" if text.startswith("/") else text
+
+
+def as_junit(report: Report) -> str:
+    """Return JUnit XML: one test a thing looked at, failed by what is graver than a note; notes go to its output."""
+    of: dict[str, list[Finding]] = {name: [] for name in report.checked}
+    for finding in report.findings:
+        of.setdefault(finding.policy, []).append(finding)
+    failed = sum(fails(findings) for findings in of.values())
+    head = f'name={_attribute(f"flowmine {report.tool}")} tests="{len(of)}" failures="{failed}" errors="0"'
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        f"<testsuites {head}>",
+        f'  <testsuite {head} skipped="0" time="0">',
+    ]
+    for name, findings in of.items():
+        lines += _junit_case(report.tool, name, findings)
+    return "\n".join([*lines, "  </testsuite>", "</testsuites>", ""])
+
+
+def _junit_case(tool: str, name: str, findings: Sequence[Finding]) -> list[str]:
+    file = next((f" file={_attribute(finding.file)}" for finding in findings if finding.file), "")
+    head = f'    <testcase classname={_attribute(f"flowmine.{tool}")} name={_attribute(name)}{file} time="0"'
+    if not findings:
+        return [f"{head}/>"]
+    lines = [f"{head}>"]
+    for finding in findings:
+        if finding.level is not Level.NOTE:
+            text = _text(f"{finding.where}\n{finding.message}\nfix: {finding.fix}")
+            kind = f"type={_attribute(finding.rule)} message={_attribute(finding.message)}"
+            lines.append(f"      <failure {kind}>{text}</failure>")
+    notes = [f"{finding.where}: {finding.message}" for finding in findings if finding.level is Level.NOTE]
+    if notes:
+        lines.append(f"      <system-out>{_text(chr(10).join(notes))}</system-out>")
+    return [*lines, "    </testcase>"]
+
+
+def _text(text: str) -> str:
+    return escape(_NOT_XML.sub("�", text))
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(_NOT_XML.sub("�", text), {"\n": "&#10;", "\t": "&#9;", "\r": "&#13;"})
+
+
+def as_markdown(report: Report) -> str:
+    """Return markdown for a pull request's comment: a line on the whole, and a table of findings a file."""
+    counts = [
+        f"{number} {level.value}{'s' * (number != 1)}" for level in Level if (number := _count(report, level))
+    ]
+    lines = [
+        f"## flowmine {report.tool}",
+        "",
+        f"{len(report.checked)} checked: {', '.join(counts) or 'nothing found'}.",
+    ]
+    files = dict.fromkeys(finding.file for finding in report.findings)
+    for file in files:
+        lines += [
+            "",
+            f"### {_code(file)}" if file else "",
+            "",
+            "| | rule | where | what | fix |",
+            "|---|---|---|---|---|",
+        ]
+        for finding in (each for each in report.findings if each.file == file):
+            where = f"{_code(finding.policy)} {_code(finding.path)}" + (
+                f" line {finding.line}" if finding.line else ""
+            )
+            cells = (
+                _MARKS[finding.level],
+                _code(finding.rule),
+                where,
+                _cell(finding.message),
+                _cell(finding.fix),
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _count(report: Report, level: Level) -> int:
+    return sum(finding.level is level for finding in report.findings)
+
+
+def _cell(text: str) -> str:
+    """Return text that means itself in a table's cell: policies are hostile."""
+    plain = "".join(char if char.isprintable() else " " for char in text)
+    return re.sub(r"([\\`*_{}\[\]<>()#!|~&@])", r"\\\1", plain)
+
+
+def _code(text: str) -> str:
+    """Return text as code in a table's cell; backticks and bars cannot end it."""
+    plain = "".join(char if char.isprintable() else " " for char in text).replace("`", "ʼ").replace("|", "¦")
+    return f"`{plain}`" if plain.strip() else ""
+
+
+def as_json(report: Report) -> str:
+    """Return the findings with their fields, what was looked at, and the rules."""
+    return _json(
+        {
+            "tool": report.tool,
+            "checked": list(report.checked),
+            "findings": [asdict(finding) for finding in report.findings],
+            "rules": [asdict(rule) for rule in report.rules],
+        }
+    )
+
+
+def _json(value: Any) -> str:
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode() + "\n"
+
+
+def as_table(report: Report) -> str:
+    """Return one line a finding, ``file:line: level rule: …``, and its fix beneath."""
+    lines = []
+    for finding in report.findings:
+        place = ":".join(part for part in (finding.file, str(finding.line or "")) if part)
+        lines.append(f"{place}: {finding.level} {finding.rule}: {finding.policy} {finding.path}")
+        lines += [f"    {finding.message}", f"    fix: {finding.fix}"]
+    return "".join(f"{_plain(line)}\n" for line in lines)
+
+
+def _plain(line: str) -> str:
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
