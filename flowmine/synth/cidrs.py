@@ -48,14 +48,25 @@ def address(text: str) -> Address | None:
     return found
 
 
+_PRIVATE_SPANS = {
+    version: tuple(
+        (int(each.network_address), int(each.broadcast_address))
+        for each in _PRIVATE
+        if each.version == version
+    )
+    for version in (4, 6)
+}
+
+
 def is_public(one: Address) -> bool:
     """Tell whether an address can be a stranger's: not private, shared (RFC 6598), unique local or link local."""
-    return not any(one in network for network in _PRIVATE if network.version == one.version)
+    number = int(one)
+    return not any(low <= number <= high for low, high in _PRIVATE_SPANS[one.version])
 
 
-def site(one: Address) -> Network:
-    """Return the network by which clients count as related: IPv4 /16, IPv6 /32."""
-    return ip_network((one, 16 if one.version == 4 else 32), strict=False)
+def site(one: Address) -> tuple[int, int]:
+    """Return the network by which clients count as related, as its version and number: IPv4 /16, IPv6 /32."""
+    return one.version, int(one) >> (16 if one.version == 4 else 96)
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,13 +184,17 @@ def _public_ports(
     places: Mapping[Address, PortSet], ranges: PortSet, options: Options
 ) -> tuple[PortSet, tuple[Generalisation, ...]]:
     """The ports that so many unrelated public clients use that they are meant for everybody, and why."""
+
+    @lru_cache(maxsize=1024)
+    def atoms(ports: PortSet) -> tuple[PortSet, ...]:
+        whole = (PortSet((interval,)) for interval in (ports & ranges).intervals)
+        return (*whole, *(PortSet.of([port]) for port in ports - ranges))
+
     clients: dict[PortSet, set[Address]] = defaultdict(set)
     for one, ports in places.items():
         if is_public(one):
-            for interval in (ports & ranges).intervals:
-                clients[PortSet((interval,))].add(one)
-            for port in ports - ranges:
-                clients[PortSet.of([port])].add(one)
+            for part in atoms(ports):
+                clients[part].add(one)
     found = {ports: why for ports, who in clients.items() if (why := _crowd(who, options))}
     crowd = {one for ports in found for one in clients[ports]}
     if crowd and options.world_companion:

@@ -127,19 +127,19 @@ def _parts(
 ) -> list[tuple[Part, Sequence[str]]]:
     """The values of one place, each a literal of its own or together with others behind one parameter."""
     shapes = {value: _shape(value) for value in by_value}
-    unwritable = [value for value in by_value if not _WRITABLE.fullmatch(value)]
-    ids = [value for value in by_value if shapes[value] and not _constant(value, by_value)]
-    ids = ids if options.template_ids else []
-    words = [value for value in by_value if value not in set(ids) and value not in set(unwritable)]
-    slugs = _slugs({word: by_value[word] for word in words}, place, options)
-    values = sorted({*ids, *slugs, *unwritable})
+    unwritable = {value for value in by_value if not _WRITABLE.fullmatch(value)}
+    ids = {value for value, shape in shapes.items() if shape} if options.template_ids else set()
+    ids -= _constants(by_value)
+    words = {value: rows for value, rows in by_value.items() if value not in ids and value not in unwritable}
+    slugs = _slugs(words, place, options)
+    values = ids | slugs | unwritable
     if not values:
         return [(Part(word), [word]) for word in words]
     shape = SEGMENT if slugs or unwritable else _joined({shapes[value] for value in ids})
     # A hash of letters alone is no word where hashes stand.
-    values += (word for word in words if word not in slugs and len(word) >= 8 and re.fullmatch(shape, word))
+    values |= {word for word in words if len(word) >= 8 and re.fullmatch(shape, word)}
     literals = [word for word in words if word not in values]
-    return [(Part(shape, len(values)), values), *((Part(word), [word]) for word in literals)]
+    return [(Part(shape, len(values)), sorted(values)), *((Part(word), [word]) for word in literals)]
 
 
 def _shape(value: str) -> str:
@@ -152,10 +152,13 @@ def _shape(value: str) -> str:
     return SEGMENT if digits >= 4 or (digits >= 2 and len(plain) >= 16) else ""
 
 
-def _constant(value: str, by_value: Mapping[str, Sequence[_Row]]) -> bool:
-    rows = by_value[value]
-    alone = sum(1 for other in by_value if other.isdigit()) == 1
-    return value.isdigit() and len(value) <= 2 and alone and sum(row.count for row in rows) >= _CONSTANT
+def _constants(by_value: Mapping[str, Sequence[_Row]]) -> set[str]:
+    """The short number that stands alone in its place again and again, if there is one."""
+    numbers = [value for value in by_value if value.isdigit()]
+    if len(numbers) != 1 or len(numbers[0]) > 2:
+        return set()
+    seen = sum(row.count for row in by_value[numbers[0]])
+    return set(numbers) if seen >= _CONSTANT else set()
 
 
 def _joined(shapes: set[str]) -> str:

@@ -37,6 +37,8 @@ class Bands:
 
     def widen(self, ports: PortSet) -> tuple[PortSet, tuple[Generalisation, ...]]:
         """Return ports with every band that they touch added whole, and a note on each band with ports never seen."""
+        if not self.bands:
+            return ports, ()
         touched = [band for band in self.bands if ports & PortSet((band.interval,))]
         notes = tuple(
             Generalisation(
