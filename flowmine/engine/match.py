@@ -6,13 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from flowmine.engine.addresses import Intervals, Span
-from flowmine.engine.entries import Atom, CidrAtom, LabelAtom
+from flowmine.engine.addresses import Span
+from flowmine.engine.entries import CidrAtom, FqdnAtom, LabelAtom
 from flowmine.engine.index import Index, Ints
 from flowmine.engine.l7 import canonical_name, learned
 from flowmine.engine.party import Identity
 from flowmine.labels import Label
-from flowmine.policy.model import FqdnSelector
 from flowmine.policy.selector import ANY_SOURCE, Operator, Term
 
 __all__ = ["Bools", "LabelTable", "Peers", "match_peers"]
@@ -72,7 +71,8 @@ class LabelTable:
 class Peers:
     """Which peer lists, and which atoms, hold which parties: `holds[list, class_of_party[party]]`.
 
-    Parties that no list can tell apart are one class, so that the matrix stays small however many addresses there are.
+    Parties that no list can tell apart are one class, so that the matrix stays small however many addresses and names
+    there are.
     """
 
     class_of_party: Ints
@@ -82,70 +82,69 @@ class Peers:
 
 def match_peers(index: Index, identities: Sequence[Identity], table: LabelTable, label_sets: Ints) -> Peers:
     """Match every peer list against every identity; `label_sets` are the identities' rows in `table`."""
-    places: dict[tuple[int, int], int] = {}
-    known_names: dict[tuple[str, ...], int] = {}
-    keys = [
-        (
-            int(label_set),
-            -1 if each.span is None else places.setdefault(_place(index.cidrs, each.span), len(places)),
-            known_names.setdefault(each.names, len(known_names)),
-        )
-        for label_set, each in zip(label_sets, identities, strict=True)
-    ]
-    classes: dict[tuple[int, int, int], int] = {}
-    class_of_party = np.array([classes.setdefault(key, len(classes)) for key in keys], np.int64)
-    label_set, place, name_set = np.array(list(classes), np.int64).reshape(-1, 3).T
-    held = _Atoms(index, table, list(places), list(known_names))
-    by_atom = np.zeros((len(index.atoms), len(classes)), np.bool_)
+    place_of, covered = _places(index, [each.span for each in identities])
+    names_of, named = _name_sets(index, [each.names for each in identities])
+    keys = np.stack([label_sets, place_of, names_of])
+    (label_set, place, names), class_of_party = np.unique(keys, axis=1, return_inverse=True)
+    columns = {atom: column for column, atom in enumerate(index.cidr_atoms)}
+    by_atom = np.zeros((len(index.atoms), len(label_set)), np.bool_)
+    fqdns = 0
     for number, atom in enumerate(index.atoms):
-        by_atom[number] = held.of(number, atom, label_set, place, name_set)
-    holds = np.zeros((len(index.peer_lists), len(classes)), np.bool_)
+        if isinstance(atom, LabelAtom):
+            by_atom[number] = table.all_hold(atom.terms)[label_set]
+        elif isinstance(atom, CidrAtom):
+            by_atom[number] = covered[place, columns[number]]
+        else:
+            by_atom[number] = named[names, fqdns]
+            fqdns += 1
+    holds = np.zeros((len(index.peer_lists), len(label_set)), np.bool_)
     for number, members in enumerate(index.peer_lists):
         if members:
             holds[number] = by_atom[list(members)].any(axis=0)
-    return Peers(class_of_party, by_atom, holds)
+    return Peers(class_of_party.reshape(-1), by_atom, holds)
 
 
-def _place(cidrs: Intervals, span: Span) -> tuple[int, int]:
-    return cidrs.place(span[0]), cidrs.place(span[1])
+def _places(index: Index, spans: Sequence[Span | None]) -> tuple[Ints, Bools]:
+    """Return each span's pattern, and for each pattern which of the index's CIDR atoms cover it whole."""
+    ends: dict[tuple[int, int] | None, int] = {None: 0}
+    place = index.cidrs.place
+    at = [
+        ends.setdefault(None if span is None else (place(span[0]), place(span[1])), len(ends))
+        for span in spans
+    ]
+    known = [each for each in ends if each is not None]
+    covered = index.cidrs.covering(first for first, _ in known)
+    covered &= index.cidrs.covering(last for _, last in known)
+    return _patterns(np.vstack([np.zeros((1, covered.shape[1]), np.bool_), covered]), at)
 
 
-class _Atoms:
-    """Answers, for each kind of atom, which classes it holds."""
+def _name_sets(index: Index, name_sets: Sequence[tuple[str, ...]]) -> tuple[Ints, Bools]:
+    """Return each set's pattern, and for each pattern which of the index's FQDN atoms, in order, name one of its names.
 
-    def __init__(
-        self,
-        index: Index,
-        table: LabelTable,
-        places: Sequence[tuple[int, int]],
-        name_sets: Sequence[tuple[str, ...]],
-    ) -> None:
-        self._table = table
-        self._name_sets = len(name_sets)
-        self._sets_of: dict[str, list[int]] = {}
-        for number, some in enumerate(name_sets):
-            for name in some:
-                self._sets_of.setdefault(name, []).append(number)
-        first = index.cidrs.covering(first for first, _ in places)
-        last = index.cidrs.covering(last for _, last in places)
-        self._covers = np.vstack([first & last, np.zeros((1, first.shape[1]), np.bool_)])
-        self._cidr_of = {atom: place for place, atom in enumerate(index.cidr_atoms)}
-
-    def of(self, number: int, atom: Atom, label_set: Ints, place: Ints, name_set: Ints) -> Bools:
-        if isinstance(atom, LabelAtom):
-            return self._table.all_hold(atom.terms)[label_set]
-        if isinstance(atom, CidrAtom):
-            covered: Bools = self._covers[place, self._cidr_of[number]]
-            return covered
-        return self._named(atom.selector)[name_set]
-
-    def _named(self, selector: FqdnSelector) -> Bools:
-        """Return for each set of names whether the item names one of them; exact names are looked up."""
-        held = np.zeros(self._name_sets, np.bool_)
+    Exact names are looked up, only patterns are tried on every name.
+    """
+    sets: dict[tuple[str, ...], int] = {}
+    at = [sets.setdefault(each, len(sets)) for each in name_sets]
+    sets_of: dict[str, list[int]] = {}
+    for names, number in sets.items():
+        for name in names:
+            sets_of.setdefault(name, []).append(number)
+    selectors = [atom.selector for atom in index.atoms if isinstance(atom, FqdnAtom)]
+    named = np.zeros((len(sets), len(selectors)), np.bool_)
+    for column, selector in enumerate(selectors):
         if selector.match_name:
-            held[self._sets_of.get(canonical_name(selector.match_name), [])] = True
+            named[sets_of.get(canonical_name(selector.match_name), []), column] = True
         if selector.match_pattern:
-            for name, sets in self._sets_of.items():
+            for name, numbers in sets_of.items():
                 if learned(selector, name):
-                    held[sets] = True
-        return held
+                    named[numbers, column] = True
+    return _patterns(named, at)
+
+
+def _patterns(rows: Bools, at: Sequence[int]) -> tuple[Ints, Bools]:
+    """Merge equal rows: return the new row of each of `at`, and the distinct rows."""
+    packed = np.packbits(rows, axis=1)
+    seen: dict[bytes, int] = {}
+    number_of = np.array([seen.setdefault(row.tobytes(), len(seen)) for row in packed], np.int64)
+    first = np.unique(number_of, return_index=True)[1]
+    return number_of[np.array(at, np.int64)], rows[first]
