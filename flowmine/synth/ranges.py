@@ -10,6 +10,7 @@ from flowmine.synth.options import Generalisation, Options
 __all__ = ["Band", "Bands", "bands"]
 
 _FROM = (1, 16)  # The Cilium version whose CRD has endPort in toPorts.
+_LISTED = 200  # Ports of a band that may be written one by one before that: five toPorts items.
 _LOWEST = 1024
 _EPHEMERAL = (32768, 60999)  # Linux net.ipv4.ip_local_port_range
 _OUTLIER = 8  # A gap this many times the mean of the others parts two listeners.
@@ -62,12 +63,13 @@ def bands(listener: PortSet, options: Options) -> Bands:
     of the ephemeral range are what replies look like, and are left as they are.
     """
     found: list[Band] = []
-    if options.range_ports and options.cilium >= _FROM:
+    if options.range_ports:
+        longest = MAX_PORT if options.cilium >= _FROM else _LISTED
         for protocol in TRANSPORTS:
             numbers = [number for _, number in listener.of_protocols(protocol) if number >= _LOWEST]
             for run in _clusters(numbers, options.range_ports):
                 low, high = _rounded(run[0], run[-1], len(run), options.range_slack)
-                enough = len(run) >= options.range_seen * (high - low + 1)
+                enough = len(run) >= options.range_seen * (high - low + 1) and high - low < longest
                 if enough and not _like_replies(low, high, len(run)):
                     found.append(Band(Interval(protocol, low, high), len(run)))
     return Bands(tuple(found), f"range_ports={options.range_ports}")

@@ -49,9 +49,9 @@ def test_replies_are_no_listener() -> None:
     assert PortSet() == bands(_udp(*drawn), Options()).ports
 
 
-@pytest.mark.parametrize("options", [Options().exact(), Options(cilium=(1, 15)), Options(range_ports=50)])
-def test_off_where_it_is_not_asked_for_or_not_known(options: Options) -> None:
-    """Exact, a Cilium without endPort, and a higher threshold leave the ports as they are."""
+@pytest.mark.parametrize("options", [Options().exact(), Options(range_ports=50)])
+def test_off_where_it_is_not_asked_for(options: Options) -> None:
+    """Exact and a higher threshold leave the ports as they are."""
     assert PortSet() == bands(_udp(*range(30000, 30080, 2)), options).ports
 
 
@@ -71,3 +71,10 @@ def test_probes_strewn_over_thousands_of_ports_are_no_range() -> None:
     """Some twenty ports between 1 and 10,000 are what a scan leaves behind."""
     drawn = random.Random(4).sample(range(1, 10000), 25)
     assert PortSet() == bands(_udp(*drawn), Options()).ports
+
+
+@pytest.mark.parametrize(("high", "folded"), [(30100, True), (31000, False)])
+def test_before_end_port_only_what_can_be_listed_is_folded(high: int, folded: bool) -> None:
+    """A Cilium without endPort gets a band port by port, as long as that stays readable."""
+    seen = _udp(*range(30000, high + 1, 4))
+    assert folded == bool(bands(seen, Options(cilium=(1, 15))).bands)
