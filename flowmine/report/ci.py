@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
 from flowmine import __version__
@@ -81,9 +82,7 @@ def _sarif_result(finding: Finding, place: int | None) -> dict[str, Any]:
 
 def _uri(path: str) -> str:
     """Return a path as a relative URI reference, or as a file's where it is absolute."""
-    from urllib.parse import quote
-
-    text = quote(path.replace("\\", "/").removeprefix("./"), safe="/~!$&'()*+,;=@")
+    text = quote(path.replace("\\", "/").removeprefix("./"), safe="/~!$&'()*+,;=@", errors="replace")
     return f"file://{text}" if text.startswith("/") else text
 
 

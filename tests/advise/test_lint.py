@@ -288,6 +288,13 @@ SILENT = [
             WEB + "ingress:\n- fromEndpoints: [{}]\n  toPorts: [{ports: [{port: '80'}]}]\n- toPorts: [{ports: [{port: '443'}]}]"
         ),
     ),
+    (
+        "split-ports",
+        ccnp(
+            "nodeSelector: {}\ningress:\n- fromEntities: [remote-node, health]\n"
+            "- toPorts: [{ports: [{port: '22', protocol: TCP}]}]"
+        ),
+    ),
     ("split-ports", cnp(WEB + "ingressDeny:\n- fromEntities: [world]\n- toPorts: [{ports: [{port: '22'}]}]")),
     ("empty-rule", cnp(WEB + "ingress: [{}]")),
     ("empty-rule", cnp(WEB + "ingress: [{}]\negress: [{}]", name="deny-all")),
@@ -475,6 +482,12 @@ SILENT = [
         ),
     ),
     ("infrastructure", ccnp("endpointSelector: {}\nenableDefaultDeny: {egress: false}\negress: [{toEntities: [cluster]}]")),
+    ("infrastructure", ccnp("endpointSelector: {}\ningress: [{fromEntities: [all]}]")),
+    (
+        "infrastructure",
+        ccnp("endpointSelector: {}\negress: [{toEntities: [cluster]}]")
+        + cnp("endpointSelector: {}\negress: [{toEntities: [world]}]", name="q", namespace="kube-system"),
+    ),
     ("infrastructure", ccnp("nodeSelector: {}\ningress: [{fromEntities: [cluster]}]")),
     ("infrastructure", cnp(WEB + "egress: [{toEndpoints: [{matchLabels: {k8s-app: kube-dns}}]}]", namespace="kube-system")),
     ("ipblock-ingress", knp("podSelector: {}\negress: [{to: [{ipBlock: {cidr: 10.0.0.0/8}}]}]")),
@@ -495,6 +508,18 @@ def test_every_rule_has_cases_that_fire_and_that_do_not() -> None:
     known = {rule.id for rule in RULES} - with_traffic
     assert known == {rule for rule, _, _ in FIRES}
     assert known == {rule for rule, _ in SILENT}
+
+
+def test_rules_lifted_on_one_protocol_are_told_with_it() -> None:
+    """Port 53 of any protocol, its rules lifted over UDP alone, keeps them over TCP."""
+    text = cnp(
+        WEB
+        + "egress:\n- toEntities: [cluster]\n"
+        + "  toPorts: [{ports: [{port: '53', protocol: ANY}], rules: {dns: [{matchName: a.example}]}}]\n"
+        + "- toPorts: [{ports: [{port: '53', protocol: UDP}]}]"
+    )
+    (found,) = [each for each in findings(text) if each.rule == "l7-bypassed"]
+    assert "its DNS rules have no effect on 53/UDP: spec.egress[1] admits" in found.message
 
 
 POD_ENDS = [

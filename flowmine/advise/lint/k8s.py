@@ -17,7 +17,7 @@ def ingress_blocks(context: Context) -> Iterator[Hit]:
     for unit in context.units:
         if unit.policy is None or unit.policy.network_policy is None:
             continue
-        raw = unit.value["spec"].get("ingress") or []
+        raw = (unit.value.get("spec") or {}).get("ingress") or []
         for index, rule in enumerate(raw):
             for place, peer in enumerate((rule or {}).get("from") or []):
                 if peer.get("ipBlock") and not peer.get("podSelector") and not peer.get("namespaceSelector"):

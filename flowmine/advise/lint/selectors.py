@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from flowmine.advise.lint.context import Context, Hit, Lowered, Spec, Unit
-from flowmine.advise.lint.overlap import can_hold
-from flowmine.labels import NAMESPACE_KEY, Label
-from flowmine.policy.model import Entry, Kind, Operator, Requirement, Selector
+from flowmine.advise.lint.overlap import can_hold, peers_contain, ports_contain
+from flowmine.engine.entries import Atom, LabelAtom, LoweredEntry, PortTerm, Protocols
+from flowmine.labels import CLUSTER_KEY, NAMESPACE_KEY, Label
+from flowmine.policy.model import Direction, Entry, Kind, Operator, Requirement, Selector
 from flowmine.policy.selector import Term, split_key
 
 __all__ = ["host_selector", "infrastructure", "no_subject", "selectors_of", "unstable_labels"]
@@ -50,6 +51,19 @@ _DNS_PODS = (
     frozenset({("k8s-app", "kube-dns"), (NAMESPACE_KEY, "kube-system")}),
     frozenset({("k8s-app", "node-local-dns"), (NAMESPACE_KEY, "kube-system")}),
 )
+_DNS_PEERS: dict[Direction, tuple[Atom, ...]] = {
+    Direction.INGRESS: (
+        LabelAtom(
+            (
+                Term("k8s", NAMESPACE_KEY, Operator.EXISTS),
+                Term("k8s", CLUSTER_KEY, Operator.IN, frozenset({"default"})),
+            )
+        ),
+    ),
+    Direction.EGRESS: (LabelAtom((Term("reserved", "world", Operator.EXISTS),)),),
+}
+"""Whom the cluster's DNS must reach, and be reached by: every pod, and resolvers outside."""
+_DNS_PORTS = (PortTerm(Protocols.UDP, 53, 53),)
 _NETWORK_LABELS = {
     ("k8s-app", "kube-dns"): "the cluster's DNS",
     ("k8s-app", "coredns"): "the cluster's DNS",
@@ -200,19 +214,19 @@ def _other_namespace(spec: Spec) -> Iterator[Hit]:
 
 
 def infrastructure(context: Context) -> Iterator[Hit]:
-    """Find policies that close a direction of the cluster's DNS, or select what networking itself runs on."""
+    """Find policies that select what networking itself runs on, or close the cluster's DNS among others."""
     done: set[tuple[int, tuple[Term, ...]]] = set()
     for lowered in context.lowered:
         entry = lowered.entry
         if entry.subject.node or not entry.default_deny or (id(lowered.unit), entry.subject.terms) in done:
             continue
-        done.add((id(lowered.unit), entry.subject.terms))
-        told = _infrastructure(entry.subject.terms)
+        told = _named_infrastructure(entry.subject.terms) or _closed_dns(context, entry)
         if told is not None:
+            done.add((id(lowered.unit), entry.subject.terms))
             yield Hit(lowered.unit, _subject_path(lowered), *told)
 
 
-def _infrastructure(terms: tuple[Term, ...]) -> tuple[str, str] | None:
+def _named_infrastructure(terms: tuple[Term, ...]) -> tuple[str, str] | None:
     asked = (term.values for term in terms if term.key == NAMESPACE_KEY and term.operator is Operator.IN)
     namespaces = next(asked, None)
     if namespaces is not None and not any(map(_is_system, namespaces)):
@@ -229,11 +243,32 @@ def _infrastructure(terms: tuple[Term, ...]) -> tuple[str, str] | None:
     if named:
         fix = "leave it out, or be sure that every client and upstream is admitted before it closes the direction"
         return f"selects {named[0]}: a gap in it breaks what the whole cluster relies on", fix
+    return None
+
+
+def _closed_dns(context: Context, entry: LoweredEntry) -> tuple[str, str] | None:
+    """Tell where a wide selector closes a direction of the cluster's DNS that no rule here opens again."""
     for labels in _DNS_PODS:
-        if all(term.matches([Label("k8s", *pair) for pair in labels]) for term in terms):
-            message = "selects the cluster's DNS among others, and closes a direction for it"
+        if not _holds(entry.subject.terms, labels):
+            continue
+        opened = any(
+            not other.entry.denies
+            and other.entry.direction is entry.direction
+            and not other.entry.subject.node
+            and _holds(other.entry.subject.terms, labels)
+            and peers_contain(other.entry.peers, _DNS_PEERS[entry.direction])
+            and ports_contain(other.entry.ports, _DNS_PORTS)
+            for other in context.lowered
+        )
+        if not opened:
+            message = f"selects the cluster's DNS among others, and closes {entry.direction.value} for it"
             return message, f"leave it out: {NAMESPACE_KEY} NotIn (kube-system), or select by workload"
     return None
+
+
+def _holds(terms: tuple[Term, ...], labels: frozenset[tuple[str, str]]) -> bool:
+    known = [Label("k8s", *pair) for pair in sorted(labels)]
+    return all(term.matches(known) for term in terms)
 
 
 def _is_system(namespace: str) -> bool:

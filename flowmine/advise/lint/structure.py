@@ -26,7 +26,8 @@ _ANY_PEER_WHEN_EMPTY = ("toFQDNs", "toServices")
 def split_ports(context: Context) -> Iterator[Hit]:
     """Find `toPorts` that a dash too many made a rule of its own, beside the rule of its peers.
 
-    The two are alternatives: the peers on every port, or anybody on these ports.
+    The two are alternatives: the peers on every port, or anybody on these ports. Ingress from nodes, health checks and
+    the like on every port, and from anybody on a few, is how hosts are locked down, and meant.
     """
     for spec in context.specs:
         for section in (Section.INGRESS, Section.EGRESS):
@@ -35,7 +36,14 @@ def split_ports(context: Context) -> Iterator[Hit]:
                 if _peer_keys(raw) or not (raw.get("toPorts") or raw.get("icmps")):
                     continue
                 beside = [place for place in (index - 1, index + 1) if 0 <= place < len(raws)]
-                other = next((place for place in beside if _is_peers_only(raws[place])), None)
+                other = next(
+                    (
+                        place
+                        for place in beside
+                        if _is_peers_only(raws[place]) and not _is_trusted(section, raws[place])
+                    ),
+                    None,
+                )
                 if other is None:
                     continue
                 at = f"{spec.path}.{section.value}"
@@ -57,6 +65,15 @@ def _is_peers_only(raw: dict[str, Any]) -> bool:
     return bool(_peer_keys(raw)) and "toPorts" not in raw and "icmps" not in raw
 
 
+def _is_trusted(section: Section, raw: dict[str, Any]) -> bool:
+    entities = raw.get("fromEntities") or []
+    return (
+        section is Section.INGRESS
+        and _peer_keys(raw) == ["fromEntities"]
+        and not {"world", "all"} & set(entities)
+    )
+
+
 def empty_rules(context: Context) -> Iterator[Hit]:
     """Find `{}` among other rules, where it adds nothing, in deny lists, and where the policy's name says allow."""
     for spec in context.specs:
@@ -64,12 +81,12 @@ def empty_rules(context: Context) -> Iterator[Hit]:
             raws = spec.raw.get(section.value) or []
             empty = [index for index, raw in enumerate(raws) if not raw]
             for index in empty:
-                told = _empty_rule(spec, section, len(raws), all_empty=len(empty) == len(raws))
+                told = _empty_rule(spec, section, all_empty=len(empty) == len(raws))
                 if told is not None:
                     yield Hit(spec.unit, f"{spec.path}.{section.value}[{index}]", *told)
 
 
-def _empty_rule(spec: Spec, section: Section, rules: int, *, all_empty: bool) -> tuple[str, str] | None:
+def _empty_rule(spec: Spec, section: Section, *, all_empty: bool) -> tuple[str, str] | None:
     way = section.direction.value
     if section.denies:
         return (
@@ -78,7 +95,7 @@ def _empty_rule(spec: Spec, section: Section, rules: int, *, all_empty: bool) ->
         )
     if not all_empty:
         return (
-            f"an empty rule admits nothing: the {rules - 1} other rules of {way} close it already",
+            f"an empty rule admits nothing, and the other rules of {way} close it already",
             "leave it out",
         )
     if "allow" in spec.policy.name.lower():

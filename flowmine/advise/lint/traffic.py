@@ -60,6 +60,8 @@ def _absent(unit: Unit, path: str, selector: Selector, pods: Sequence[LabelSet])
         told = _absent_term(term, pods)
         if told is not None:
             unseen = term.key == NAMESPACE_KEY and "did you mean" not in told[1]
+            if unseen and namespace is not None and not path.endswith("Selector"):
+                return None  # told once, of whom the policy selects
             return Hit(unit, path, *told, Level.NOTE if unseen else None)
     if any(all(term.matches(labels) for term in terms) for labels in pods):
         return None

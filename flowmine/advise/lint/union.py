@@ -109,16 +109,27 @@ def bypassed_l7(context: Context) -> Iterator[Hit]:
         allows = _allows(context, direction)
         nearby = _Directory(allows)
         for filtered in allows:
-            for term in filtered.entry.ports:
-                if term.redirect is None or not (term.redirect.http or term.redirect.dns):
-                    continue
-                other = _bypass(nearby, filtered, term)
-                if other is not None:
-                    kind = "HTTP" if term.redirect.http else "DNS"
-                    message = f"its {kind} rules have no effect: {_named(other, filtered)} admits the same traffic without rules"
-                    fix = "leave the other rule out, or give it the same rules"
-                    yield Hit(filtered.unit, f"{filtered.path}.toPorts", message, fix)
-                    break
+            terms = [
+                term
+                for term in filtered.entry.ports
+                if term.redirect and (term.redirect.http or term.redirect.dns)
+            ]
+            lifted = [
+                (term, other) for term in terms if (other := _bypass(nearby, filtered, term)) is not None
+            ]
+            if not lifted:
+                continue
+            term, other = lifted[0]
+            kind = "HTTP" if term.redirect and term.redirect.http else "DNS"
+            on = "" if len(lifted) == len(terms) else f" on {', '.join(_port(each) for each, _ in lifted)}"
+            message = f"its {kind} rules have no effect{on}: {_named(other, filtered)} admits the same traffic without rules"
+            fix = "leave the other rule out, or give it the same rules"
+            yield Hit(filtered.unit, f"{filtered.path}.toPorts", message, fix)
+
+
+def _port(term: PortTerm) -> str:
+    number = term.name or (str(term.low) if term.low == term.high else f"{term.low}-{term.high}")
+    return f"{number}/{term.protocols.name}"
 
 
 def _bypass(nearby: _Directory, filtered: Lowered, term: PortTerm) -> Lowered | None:
