@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["Comments", "Path", "write_document"]
+__all__ = ["Comments", "Path", "write_document", "write_lines"]
 
 Path = tuple[str | int, ...]
 Comments = Mapping[Path, str]
@@ -25,7 +25,15 @@ def write_document(value: Any, comments: Comments) -> str:
     return "".join(f"{line}\n" for line in [*_comment(comments, (), ""), *_lines(value, comments, (), "")])
 
 
-def _lines(value: Any, comments: Comments, path: Path, indent: str) -> Iterator[str]:
+def write_lines(value: Any, comments: Comments, indent: str = "", list_indent: str = "") -> Iterator[str]:
+    """Yield the lines of a list or object that is not empty, to be put into a document.
+
+    ``indent`` is before every line; ``list_indent`` is how much deeper than their key the dashes of lists stand.
+    """
+    return _lines(value, comments, (), indent, list_indent)
+
+
+def _lines(value: Any, comments: Comments, path: Path, indent: str, list_indent: str = "") -> Iterator[str]:
     """Yield the lines of a list or object that is not empty."""
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in items:
@@ -36,14 +44,15 @@ def _lines(value: Any, comments: Comments, path: Path, indent: str) -> Iterator[
             yield f"{lead} {_scalar(item)}"
         elif isinstance(value, dict):
             yield lead
-            yield from _lines(item, comments, at, indent if isinstance(item, list) else f"{indent}  ")
+            deeper = list_indent if isinstance(item, list) else "  "
+            yield from _lines(item, comments, at, indent + deeper, list_indent)
         else:
-            yield from _item(item, comments, at, indent)
+            yield from _item(item, comments, at, indent, list_indent)
 
 
-def _item(item: Any, comments: Comments, path: Path, indent: str) -> Iterator[str]:
+def _item(item: Any, comments: Comments, path: Path, indent: str, list_indent: str) -> Iterator[str]:
     """Yield the lines of a list's item, its first line behind the dash."""
-    lines = _lines(item, comments, path, f"{indent}  ")
+    lines = _lines(item, comments, path, f"{indent}  ", list_indent)
     held = []
     for line in lines:
         if line.startswith(f"{indent}  #"):

@@ -15,7 +15,7 @@ from flowmine.synth.assemble import Proposal
 from flowmine.synth.draft import Reason
 from flowmine.synth.evidence import Evidence
 
-__all__ = ["EvidenceIn", "as_list", "folder", "stream", "write_folder"]
+__all__ = ["EvidenceIn", "as_list", "comment_on", "documents", "folder", "stream", "write_folder"]
 
 _WIDTH = 100
 _CLUSTER_WIDE = "_cluster"
@@ -119,9 +119,13 @@ def _document(proposal: Proposal, witness: Witnesses, where: EvidenceIn) -> str:
         comments[()] = "\n".join(line for note in proposal.notes for line in _wrapped(note, _WIDTH))
     for (rule, direction, entry), reason in proposal.reasons.items():
         spec: tuple[str | int, ...] = ("spec",) if len(policy.rules) == 1 else ("specs", rule)
-        lines = [line for text in _told(reason, witness) for line in _wrapped(text, _WIDTH - 10)]
-        comments[*spec, direction.value, entry] = "\n".join(lines)
+        comments[*spec, direction.value, entry] = comment_on(reason, witness)
     return to_yaml(policy, comments)
+
+
+def comment_on(reason: Reason, witness: Witnesses) -> str:
+    """Return the lines that stand above an entry: whom it is for, what was seen, what goes beyond that and why."""
+    return "\n".join(line for text in _told(reason, witness) for line in _wrapped(text, _WIDTH - 10))
 
 
 def _told(reason: Reason, witness: Witnesses) -> Iterator[str]:
