@@ -14,7 +14,17 @@ import pyarrow as pa
 from flowmine import schema
 from flowmine.engine.config import Config
 from flowmine.engine.policyset import PolicySet
-from flowmine.policy.model import CidrRule, Entry, FqdnSelector, Kind, Policy, PortProtocol, PortRule, Rule, Selector
+from flowmine.policy.model import (
+    CidrRule,
+    Entry,
+    FqdnSelector,
+    Kind,
+    Policy,
+    PortProtocol,
+    PortRule,
+    Rule,
+    Selector,
+)
 
 CILIUM_VERDICTS_PER_SECOND = 336_000
 NAMESPACES = 50
@@ -29,7 +39,9 @@ def main() -> None:
     options = parser.parse_args()
     parties = party_table(options.identities)
     queries = query_table(options.identities, options.edges, np.random.default_rng(7))
-    print(f"{'policies':>9} {'compile s':>10} {'judge s':>8} {'verdicts/s':>11} {'of Cilium':>9} {'allowed':>8} {'MB':>6}")
+    print(
+        f"{'policies':>9} {'compile s':>10} {'judge s':>8} {'verdicts/s':>11} {'of Cilium':>9} {'allowed':>8} {'MB':>6}"
+    )
     for count in options.policies:
         policies = [policy(number, options.identities) for number in range(count)]
         start = time.perf_counter()
@@ -64,7 +76,9 @@ def party_table(identities: int) -> pa.Table:
     outside = [number % 10 == 9 for number in range(identities)]
     columns = {
         "labels": [["reserved:world"] if out else labels_of(number) for number, out in enumerate(outside)],
-        "ip": [f"203.0.{number % 250}.{number // 250}" if out else None for number, out in enumerate(outside)],
+        "ip": [
+            f"203.0.{number % 250}.{number // 250}" if out else None for number, out in enumerate(outside)
+        ],
         "names": [[f"host-{number}.example.com"] if out else [] for number, out in enumerate(outside)],
         "named_ports": [[] for _ in outside],
     }
@@ -107,7 +121,10 @@ def policy(number: int, identities: int) -> Policy:
     def ports(*numbers: int) -> tuple[PortRule, ...]:
         return (PortRule(tuple(PortProtocol(str(each), "TCP") for each in numbers)),)
 
-    ingress = tuple(Entry(endpoints=(peer(offset), peer(offset + 3)), to_ports=ports(80, 8080 + offset)) for offset in (1, 2))
+    ingress = tuple(
+        Entry(endpoints=(peer(offset), peer(offset + 3)), to_ports=ports(80, 8080 + offset))
+        for offset in (1, 2)
+    )
     dns = Entry(
         endpoints=(Selector.of({"k8s-app": "kube-dns", "io.kubernetes.pod.namespace": "kube-system"}),),
         to_ports=(PortRule((PortProtocol("53", "ANY"),)),),
@@ -119,7 +136,12 @@ def policy(number: int, identities: int) -> Policy:
         Entry(fqdns=(FqdnSelector(match_name=f"host-{number}.example.com"),), to_ports=ports(443)),
     )
     selector = Selector.of({"app": f"app-{subject // NAMESPACES}"} if number % 5 else {"tier": "api"})
-    return Policy(Kind.CNP, f"policy-{number}", namespace, rules=(Rule(endpoint_selector=selector, ingress=ingress, egress=egress),))
+    return Policy(
+        Kind.CNP,
+        f"policy-{number}",
+        namespace,
+        rules=(Rule(endpoint_selector=selector, ingress=ingress, egress=egress),),
+    )
 
 
 if __name__ == "__main__":
