@@ -16,6 +16,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,14 +29,14 @@ CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 
 
 def corpora(folder: Path = CORPORA) -> Iterator[Variant]:
-    """Yield the captures beside the checkout that have a truth of their own."""
-    for name in ("threetier", "hipster"):
-        yield _read(
-            name,
+    """Yield the captures beside the checkout: two whole ones, and one of a single namespace."""
+    for name, whole in (("threetier", "threetier"), ("hipster", "hipster"), ("hipster-shop", "hipster")):
+        paths = (
             folder / f"{name}.jsonl.gz",
-            folder / f"{name}.truth.json",
-            folder / f"{name}.fresh-truth.json",
+            folder / f"{whole}.truth.json",
+            folder / f"{whole}.fresh-truth.json",
         )
+        yield replace(_read(name, *paths), partial=name != whole)
 
 
 def _read(name: str, capture: Path, truth: Path, fresh: Path) -> Variant:
@@ -44,8 +45,6 @@ def _read(name: str, capture: Path, truth: Path, fresh: Path) -> Variant:
 
 def recommended(capture: Path, *, exact: bool = False, l7: tuple[str, ...] = ()) -> list[Mapping[str, Any]]:
     """Return what flowmine recommends for a capture, as dicts."""
-    from dataclasses import replace
-
     from flowmine.advise.recommend import recommend
     from flowmine.edges import aggregate
     from flowmine.ingest import open_flows
@@ -82,6 +81,7 @@ def main(arguments: Sequence[str]) -> int:
         "--systems", nargs="?", const="", metavar="PART", help="generated clusters, by part of their name"
     )
     parser.add_argument("--events", type=int, default=6000, help="about how many each generated capture has")
+    parser.add_argument("--partial", action="store_true", help="the captures do not show every workload")
     parser.add_argument("--exact", action="store_true")
     parser.add_argument("--l7", action="store_true")
     parser.add_argument("--list", type=int, default=10)
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str]) -> int:
 def _cases(options: argparse.Namespace, folder: Path) -> Iterator[Variant]:
     for place in range(0, len(options.paths), 3):
         capture, truth, fresh = options.paths[place : place + 3]
-        yield _read(capture.name.split(".")[0], capture, truth, fresh)
+        yield replace(_read(capture.name.split(".")[0], capture, truth, fresh), partial=options.partial)
     if options.systems is not None:
         yield from variants(folder, options.events, options.systems)
     elif not options.paths:
