@@ -12,10 +12,11 @@ from flowmine.cli.ciliumversion import oldest_version, parse_version
 from flowmine.cli.filterlist import OPTIONS
 from flowmine.cli.inputs import Capture, capture_inputs
 from flowmine.cli.proposals import write_proposals
-from flowmine.errors import UsageError
+from flowmine.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from flowmine.advise.recommend import Recommendation
+    from flowmine.ledger import Ledger
     from flowmine.synth.options import Options
     from flowmine.synth.scope import Scope
 
@@ -91,7 +92,9 @@ class WholeTrafficCommand(click.Command):
 )
 @click.option("--include-audited", is_flag=True, help="Admit what audit mode would have denied as well.")
 @click.option(
-    "--complete", is_flag=True, help="The capture was not filtered: take no workload for half seen by its peers."
+    "--complete",
+    is_flag=True,
+    help="The capture was not filtered: take no workload for half seen by its peers.",
 )
 @click.option("--prove", is_flag=True, help="Also tell rules without which nothing seen would be denied.")
 @click.option(
@@ -112,7 +115,9 @@ def recommend(capture: Capture, output: str, prove: bool, evidence: str, **asked
     scope = _scope(asked)
     options = _options(asked)
     with capture.reading(columns=(*COLUMNS, *REQUEST_COLUMNS) if options.l7 else COLUMNS) as reading:
+        _need_labels(reading.source.ledger)
         edges = aggregate(reading.source, requests=bool(options.l7), complete=asked["complete"])
+        _need_labels(reading.source.ledger)
         if asked["cilium"] is None:
             options = replace(
                 options, cilium=oldest_version(reading.source.ledger.versions) or options.cilium
@@ -124,6 +129,12 @@ def recommend(capture: Capture, output: str, prove: bool, evidence: str, **asked
             for line in _needless(found):
                 reading.tell(line)
     write_proposals(found.synthesis.proposals, edges, output, EvidenceIn(evidence))
+
+
+def _need_labels(ledger: "Ledger") -> None:
+    """Raise InputError where a capture, or a part of it, has no labels to select by: text, or a field mask."""
+    if ledger.texts or "labels" in ledger.masked:
+        raise InputError(f"no policy can be recommended: {ledger.mask_advice()}")
 
 
 def _scope(asked: Mapping[str, Any]) -> "Scope":

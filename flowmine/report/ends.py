@@ -56,9 +56,16 @@ class Ends:
         if party.kind is Kind.POD:
             return self._pod(party, ip)
         labels = tuple((str(label), "") for label in party.labels)
-        place = _listed(names) or party.entity or _outside(party, ip)
+        place = _listed(names) or party.entity or _outside(party, ip) or _unlabelled(party)
         return End(
-            place, party.kind.value, party.cluster, entity=party.entity, labels=labels, ip=ip, names=names
+            place,
+            party.kind.value,
+            party.cluster,
+            party.namespace,
+            entity=party.entity,
+            labels=labels,
+            ip=ip,
+            names=names,
         )
 
     def _pod(self, party: Party, ip: str | None) -> End:
@@ -103,6 +110,11 @@ def _outside(party: Party, ip: str | None) -> str:
     """Return which part of the outside it is: world, or all that its labels say where no address tells more."""
     reserved = next((label.key for label in party.labels if label.source == "reserved"), "")
     return reserved if ip and reserved else ",".join(str(label) for label in party.labels)
+
+
+def _unlabelled(party: Party) -> str:
+    """Return the name of a pod whose labels the capture does not carry, as text captures do not."""
+    return "/".join(filter(None, (party.namespace, *party.pods[:1]))) or "unknown"
 
 
 def _listed(names: tuple[str, ...]) -> str:
