@@ -15,7 +15,6 @@ Of a source that scans or sweeps, what it uses far more often than the targets o
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 from statistics import median_low
 
 from flowmine.synth.options import Options
@@ -24,19 +23,23 @@ from flowmine.synth.traffic import Link, Spot, SpotKey
 __all__ = ["Noise", "find_noise"]
 
 _LOW_PORTS = 1024
-_BURST = timedelta(seconds=10)
+_BURST = 10_000_000_000  # nanoseconds
 _ONE_VISIT = 12
 _TRANSPORTS = frozenset({"TCP", "UDP", "SCTP"})
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """One source's noise: what kind, in whose name, which delivered edges it cost, and the evidence in words."""
+    """One source's noise: what kind, in whose name, which delivered edges it cost, and the evidence in words.
+
+    ``tried`` are the edges that were not delivered and belong to it; what the source tried far more often is its own need.
+    """
 
     kind: str
     source: Spot
     rows: tuple[int, ...]
     evidence: str
+    tried: tuple[int, ...] = ()
 
 
 def find_noise(links: Iterable[Link], options: Options, title: Callable[[Spot], str]) -> tuple[Noise, ...]:
@@ -69,12 +72,14 @@ def _of_source(links: list[Link], options: Options, title: Callable[[Spot], str]
     if not tried:
         return None
     usual = max(median_low([link.events for link in tried]), 1)
+
+    def is_stray(link: Link) -> bool:
+        return link.events <= options.noise_repeat * usual or _is_brief(link)
+
     hits = sorted(
-        link.row
-        for link in links
-        if link.outcome == "delivered"
-        and (link.refused or link.events <= options.noise_repeat * usual or _is_brief(link))
+        link.row for link in links if link.outcome == "delivered" and (link.refused or is_stray(link))
     )
+    vain = sorted(link.row for link in tried if link.outcome != "delivered" and is_stray(link))
     ports = len({(link.protocol, link.port) for link in tried})
     targets = {link.target.key for link in tried}
     where = title(tried[0].target) if len(targets) == 1 else f"{len(targets)} targets"
@@ -82,7 +87,7 @@ def _of_source(links: list[Link], options: Options, title: Callable[[Spot], str]
         f"{title(links[0].source)} tried {ports} port{'s' * (ports != 1)} of {where}, "
         f"{sum(link.in_vain for link in tried)} of {len(tried)} in vain; {len(hits)} delivered edges left out"
     )
-    return Noise("scan" if scan else "sweep", links[0].source, tuple(hits), evidence)
+    return Noise("scan" if scan else "sweep", links[0].source, tuple(hits), evidence, tuple(vain))
 
 
 def _scan(links: list[Link], options: Options) -> list[Link]:

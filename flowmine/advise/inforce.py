@@ -1,0 +1,146 @@
+"""The policies in force, with where each is written: what drops are asked of, and what a change is a change to."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from flowmine.edges import Edges
+from flowmine.engine.entries import LoweredEntry, Subject
+from flowmine.engine.index import Index
+from flowmine.engine.match import Bools, LabelTable
+from flowmine.engine.party import NamedPort, Party, resolve
+from flowmine.engine.policyset import PolicySet
+from flowmine.labels import is_pod_id
+from flowmine.policy.codec import Unknown
+from flowmine.policy.files import Document
+from flowmine.policy.kinds import GATEWAY
+from flowmine.policy.model import Direction, Policy
+from flowmine.policy.shape import without_nulls
+
+__all__ = ["Governed", "InForce", "in_force", "own_cluster", "rule_key"]
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """Policies of one cluster, and by `Kind/namespace/name` the document that each was read from.
+
+    `manifests` are the documents' values without nulls; `ineffective` says which policies have no effect, and why;
+    `named_ports` are what pods are taken to call their container ports, for flows do not tell.
+    """
+
+    policies: PolicySet
+    homes: Mapping[str, Document] = field(default_factory=dict)
+    manifests: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    ineffective: tuple[str, ...] = ()
+    named_ports: tuple[NamedPort, ...] = ()
+
+    @property
+    def cluster(self) -> str:
+        """The cluster whose pods the policies govern."""
+        return self.policies.config.cluster_name
+
+
+def in_force(
+    documents: Sequence[Document],
+    *,
+    cluster: str = "default",
+    enforcement: str = "default",
+    settings: Mapping[str, Any] | None = None,
+    unknown: Unknown = "error",
+    named_ports: tuple[NamedPort, ...] = (),
+) -> InForce:
+    """Return the policies of documents as those in force in a cluster.
+
+    Raise UsageError where the enforcement mode or a setting (an option of the agents) is unknown.
+    """
+    judged = [each for each in documents if _kind(each.value) != GATEWAY]
+    options = {"cluster_name": cluster or "default", **(settings or {})}
+    policies = PolicySet.from_dicts(
+        [each.value for each in judged], enforcement=enforcement, config=options, unknown=unknown
+    )
+    places = {f"object {number}": each.where for number, each in enumerate(judged)}
+    told = (f"{places[each.where]}: {each.policy}: {each.problem}" for each in policies.problems())
+    accepted = {policy.ref for policy in policies.policies}
+    by_ref = {ref: each for each in judged if (ref := _ref(each.value)) in accepted}
+    values = {ref: without_nulls(each.value) for ref, each in by_ref.items()}
+    return InForce(policies, by_ref, values, tuple(told), named_ports)
+
+
+def own_cluster(edges: Edges) -> tuple[str, tuple[str, ...]]:
+    """Return the cluster that recorded a capture, and others whose own nodes are in it too.
+
+    It is the one of most pods seen at their own node; where no event says that, of most pods.
+    """
+    clusters = dict(
+        zip(edges.endpoints["id"].to_pylist(), edges.endpoints["cluster_name"].to_pylist(), strict=True)
+    )
+    pods = list(zip(edges.pods["endpoint"].to_pylist(), edges.pods["local"].to_pylist(), strict=True))
+    local = Counter(clusters.get(endpoint) or "" for endpoint, here in pods if here and is_pod_id(endpoint))
+    every = Counter(cluster or "" for endpoint, cluster in clusters.items() if is_pod_id(endpoint))
+    counts = local or every
+    ranked = sorted(counts, key=lambda name: (-counts[name], name))
+    return (ranked[0], tuple(ranked[1:])) if ranked else ("", ())
+
+
+def rule_key(entry: LoweredEntry) -> tuple[str, str]:
+    """Return the policy and, within its manifest as the codec writes it, the rule (`spec`, `specs[1]`) of an entry."""
+    return entry.origin.policy, entry.origin.path.split(".")[0]
+
+
+class Governed:
+    """Which rules select which parties, and which close a direction for them; host policies select hosts alone."""
+
+    def __init__(self, index: Index, parties: Sequence[Party]) -> None:
+        """Match every rule's subject against every party, once."""
+        identities = [resolve(party, index.config) for party in parties]
+        numbers: dict[tuple[object, ...], int] = {}
+        sets = np.array([numbers.setdefault(each.labels, len(numbers)) for each in identities], np.int64)
+        table = LabelTable(list(numbers))  # type: ignore[arg-type]
+        host = np.array([each.host for each in identities], np.bool_)
+        local = np.array([each.local for each in identities], np.bool_)
+        written = [entry for entry in index.entries if entry.origin.path]
+        self._holds: dict[Subject, Bools] = {
+            subject: table.all_hold(subject.terms)[sets] & (host == subject.node) & local
+            for subject in {entry.subject for entry in written}
+        }
+        self.rules: dict[tuple[str, str], Subject] = {rule_key(entry): entry.subject for entry in written}
+        self._closing = {
+            direction: {
+                rule_key(entry) for entry in written if entry.direction is direction and entry.default_deny
+            }
+            for direction in Direction
+        }
+
+    def selected(self, rule: tuple[str, str]) -> Bools:
+        """Tell of each party whether a rule selects it."""
+        return self._holds[self.rules[rule]]
+
+    def closers(self, party: int, direction: Direction) -> tuple[str, ...]:
+        """Return the policies that close a direction of a party (default deny), sorted."""
+        return tuple(
+            sorted({rule[0] for rule in self._closing[direction] if self._holds[self.rules[rule]][party]})
+        )
+
+    def closes(self, rule: tuple[str, str], direction: Direction) -> bool:
+        """Tell whether a rule closes a direction for those that it selects."""
+        return rule in self._closing[direction]
+
+    def relevant(self, policies: Iterable[Policy], parties: Iterable[int]) -> tuple[Policy, ...]:
+        """Return the policies that select any of these parties: no other has a say in their connections."""
+        places = np.fromiter(parties, np.int64)
+        known = {rule[0] for rule, subject in self.rules.items() if self._holds[subject][places].any()}
+        return tuple(policy for policy in policies if policy.ref in known)
+
+
+def _kind(value: Any) -> Any:
+    return value.get("kind") if isinstance(value, Mapping) else None
+
+
+def _ref(value: Any) -> str:
+    metadata = value.get("metadata") or {}
+    wide = value["kind"] == "CiliumClusterwideNetworkPolicy"
+    namespace = "" if wide else str(metadata.get("namespace") or "default")
+    return f"{value['kind']}/{namespace}/{metadata.get('name', '')}"
