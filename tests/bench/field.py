@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
 from tests.cluster import Cluster, Link, Node, Outside, Scan, Service, Workload
 
-__all__ = ["field_cluster"]
+__all__ = ["FIELD", "field_cluster"]
 
 
 def _workload(name: str, namespace: str = "app", **more: object) -> Workload:
@@ -111,3 +114,29 @@ def field_cluster() -> Cluster:
         lb="mixed",
         seed=7,
     )
+
+
+def _dual_stack() -> Cluster:
+    """Return the same cluster with both families, its outside hosts too."""
+    outside = tuple(
+        replace(host, ips=host.ips + tuple(f"2001:db8:{place}::{n:x}" for n in range(1, len(host.ips) + 1)))
+        for place, host in enumerate(_OUTSIDE)
+    )
+    return replace(field_cluster(), families=("IPv4", "IPv6"), outside=outside)
+
+
+def _mesh() -> Cluster:
+    """Return the same cluster in a mesh: pods of another cluster call it and are called."""
+    return replace(
+        field_cluster(),
+        workloads=(*_WORKLOADS, _workload("remote", namespace="far", cluster="other")),
+        links=(*_LINKS, Link("far/remote", "app/api", 8080), Link("app/worker", "far/remote", 9000)),
+    )
+
+
+FIELD: Mapping[str, Callable[[], Cluster]] = {
+    "field": field_cluster,
+    "field in dual stack": _dual_stack,
+    "field in a mesh": _mesh,
+}
+"""Name -> what builds the cluster."""

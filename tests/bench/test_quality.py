@@ -33,9 +33,16 @@ def test_exact_lets_no_stranger_in(name: str) -> None:
     assert found.coverage.percent > 80
 
 
-@pytest.mark.parametrize("way", ["1.19", "1.14", "node missing", "no dns", "audit"])
-def test_everything_at_once_is_met_however_recorded(way: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(f"field / {way}" for way in ("1.19", "1.14", "node missing", "no dns", "audit")),
+        "field in dual stack / 1.19",
+        "field in a mesh / 1.19",
+    ],
+)
+def test_everything_at_once_is_met_however_recorded(name: str, tmp_path: Path) -> None:
     """The cluster with ranges, SCTP, ICMP, runs, changing labels, a scan and outside of all kinds is met as well."""
-    (case,) = variants(tmp_path, 12_000, f"field / {way}")
+    (case,) = variants(tmp_path, 12_000, name)
     found = score(recommended(case.capture), case)
     assert [()] * 4 == [measure.listed for measure in found.measures()]

@@ -60,8 +60,15 @@ class Truth:
 
     @cached_property
     def governed(self) -> list[str]:
-        """Keys of the pods whose policies are demanded."""
-        return [key for key in self.pods if key not in set(self.data.get("ungoverned", ()))]
+        """Keys of the pods whose policies are demanded: not the platform's, and not another cluster's."""
+        spared = set(self.data.get("ungoverned", ()))
+        return [
+            key for key in self.pods if key not in spared and f"{_CLUSTER}{self.cluster}" in self._homes(key)
+        ]
+
+    def _homes(self, key: str) -> list[str]:
+        labels = [label for label in self.labels[key] if label.startswith(_CLUSTER)]
+        return labels or [f"{_CLUSTER}{self.cluster}"]
 
     @cached_property
     def edges(self) -> list[Mapping[str, Any]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.bench.field import field_cluster
+from tests.bench.field import FIELD
 from tests.cluster import Capture, Cluster, lines, truth, write
 from tests.cluster.systems import SYSTEMS
 
@@ -39,7 +39,7 @@ class Variant:
 
 def variants(folder: Path, count: int, wanted: str = "") -> Iterator[Variant]:
     """Record every system in every way, about `count` events each, into a folder; `wanted` is part of the name."""
-    for system, build in {**SYSTEMS, "field": field_cluster}.items():
+    for system, build in {**SYSTEMS, **FIELD}.items():
         # What the policies in force let through is what is meant; without them nothing would have been refused.
         cluster = build()
         for way, capture in CAPTURES.items():
