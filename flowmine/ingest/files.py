@@ -18,7 +18,7 @@ from flowmine.ingest.times import nanoseconds
 
 __all__ = ["Input", "find"]
 
-_READ = 1 << 18
+_READ = 1 << 20
 
 
 class Input:

@@ -103,7 +103,7 @@ def _by_line(chunks: Iterator[bytes], size: int) -> Iterator[Block | Unreadable]
             line, dropping = line + 1, False
         cut = chunk.rfind(b"\n") + 1
         if held + cut >= size and cut:
-            data = b"".join((*parts, chunk[:cut]))
+            data = b"".join((*parts, memoryview(chunk)[:cut]))
             yield Block(data, line)
             line += _line_ends(data)
             parts, held = [chunk[cut:]], len(chunk) - cut

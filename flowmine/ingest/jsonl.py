@@ -20,6 +20,7 @@ Keep = Callable[[dict[str, Any]], bool]
 """A predicate over a record in canonical form (`normal.canonical_record`)."""
 
 _BAD = (ValueError, RecursionError, OverflowError)
+_WAYS = {"lean": ("lean", "tolerant"), "tolerant": ("tolerant",), "bare": ("bare",), "lines": ()}
 _FIELD = re.compile(r"^(?P<what>.*) - at `\$\.(?P<path>[\w.]+)")
 
 
@@ -27,7 +28,8 @@ class Lines:
     """The decoder of one input: flows out, everything else into the ledger.
 
     The plain way is a typed decoder over a whole block. It passes over the outer ``node_name`` and ``time``, which
-    repeat the flow's; a file whose flows lack theirs, or have no wrapper, is told by its blocks and read accordingly.
+    repeat the flow's. What it did not read whole is read again by itself; where that is most of a block, the file is
+    read another way from there on: as flows without wrapper, or line by line.
     """
 
     def __init__(
@@ -55,9 +57,8 @@ class Lines:
             return []
         if self._keep is not None:
             return self._line_by_line(block)
-        try:
-            records = getattr(self._decoders, self._way).decode_lines(block.data)
-        except _BAD:
+        records = self._decoded(block)
+        if records is None:
             return self._line_by_line(block)
         flows = records if self._way == "bare" else [record.flow for record in records]
         odd = self._odd(flows)
@@ -94,6 +95,17 @@ class Lines:
             flows += self._lenient(0, text, last=True)
         return flows
 
+    def _decoded(self, block: Block) -> list[Any] | None:
+        """Return the records of a block in the way that the last blocks were read, or a more tolerant one."""
+        for way in _WAYS[self._way]:
+            try:
+                records: list[Any] = getattr(self._decoders, way).decode_lines(block.data)
+            except _BAD:
+                continue
+            self._way = way
+            return records
+        return None
+
     def _odd(self, flows: list[Any]) -> list[int]:
         """Return the places of flows that the typed decoder may have read in part only."""
         if self._way == "bare":
@@ -116,14 +128,11 @@ class Lines:
         ]
 
     def _change_way(self, odd: Any) -> bool:
-        """Choose another decoder for a file most of whose records the present one did not read; tell whether it did."""
-        if self._way != "lean":
+        """Choose another way for a file most of whose records the present one did not read whole; tell whether."""
+        if self._way == "lines":
             return False
-        if odd is None:
-            self._way = "bare"
-        elif odd.node_name is None or odd.time is None:
-            self._way = "full"
-        return self._way != "lean"
+        self._way = "bare" if odd is None else "lines"
+        return True
 
     def _mend(self, block: Block, flows: list[Any], odd: list[int]) -> list[Any]:
         lines = block.lines()

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
-from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from msgspec.structs import astuple
 
-from flowmine.ingest import times
+from flowmine.ingest import shapes, times
 from flowmine.ingest.caches import distinct, tcp_flags
 from flowmine.ingest.intern import HAS_ID, HOST, PLACE, UNSEEN, Endpoints
 from flowmine.ingest.names import Codes
@@ -18,8 +18,7 @@ from flowmine.schema import ENUMS
 
 __all__ = ["End", "Layer4", "Rows", "Tools"]
 
-_NO_PORTS = Ports()
-_NO_L4: dict[str, Ports] = {"": _NO_PORTS}
+_NO_PORTS, _NO_LAYER = Ports(), shapes.Layer4()
 _TCP = ENUMS["protocol"].index("TCP")
 _WITH_PORTS = np.array([*(name in ("TCP", "UDP", "SCTP") for name in ENUMS["protocol"]), False])
 _WITH_TYPE = np.array([*(name in ("ICMPv4", "ICMPv6") for name in ENUMS["protocol"]), False])
@@ -69,7 +68,7 @@ class Rows:
         self.tools, self.length = tools, len(flows)
         self.unreadable_times = 0
         self._codes: dict[str, npt.NDArray[np.int8]] = {}
-        fields = flows[0].__struct_fields__
+        fields = tuple(field for field in flows[0].__struct_fields__ if field != "flow")
         self._fields = dict(zip(fields, _extractor(fields)(flows), strict=True))
 
     def take(self, field: str) -> list[Any]:
@@ -138,16 +137,9 @@ class Rows:
     @cached_property
     def l4(self) -> Layer4:
         """Layer 4 of every flow."""
-        layers = [layer or _NO_L4 for layer in self.take("l4")]
-        names = list(chain.from_iterable(layers))
-        ports = list(chain.from_iterable(map(dict.values, layers)))
-        if len(names) != self.length:  # several protocols in one flow: the first counts
-            pairs = [next(iter(layer.items())) for layer in layers]
-            names, ports = [name for name, _ in pairs], [port for _, port in pairs]
-        table = self.tools.codes["protocol"]
-        protocol = np.array(list(map(table.__getitem__, names)), np.int64)
-        if "" in names:
-            protocol[[place for place, name in enumerate(names) if not name]] = -1
+        layers: list[Any] = [layer or _NO_LAYER for layer in self.take("l4")]
+        ports = [layer.TCP or layer.UDP or layer.ICMPv4 or layer.ICMPv6 or _other(layer) for layer in layers]
+        protocol = np.array([one.protocol for one in ports], np.int64)
         ported, typed = _WITH_PORTS[protocol], _WITH_TYPE[protocol]
         source = np.array([one.source_port for one in ports], np.int64)
         destination = np.array([one.destination_port for one in ports], np.int64)
@@ -203,6 +195,11 @@ class Rows:
         places = np.full(self.length, -1, np.int64)
         places[list(values)] = np.arange(len(values))
         return pa.array(list(values.values()), kind).take(pa.array(places, mask=places < 0))
+
+
+def _other(layer: Any) -> Any:
+    """Return the member of layer 4 that there is; one without ports where there is none."""
+    return next((one for one in astuple(layer) if one is not None), _NO_PORTS)
 
 
 def _local(end: npt.NDArray[np.int8], other: npt.NDArray[np.int8]) -> _Ints:

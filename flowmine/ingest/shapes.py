@@ -6,18 +6,19 @@ come as name or number. What does not fit is refused by the decoder and goes the
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta, Raw
 
 from flowmine.ingest.caches import NOTHING
-from flowmine.schema import FLOWS
+from flowmine.schema import ENUMS, FLOWS
 
 __all__ = [
     "NO_ADDRESSES",
     "Aggregate",
     "Decoders",
+    "Layer4",
     "Layer7",
     "Ports",
     "decoders",
@@ -41,13 +42,32 @@ class Addresses(msgspec.Struct, frozen=True, gc=False, eq=False):
 
 
 class Ports(msgspec.Struct, frozen=True, gc=False):
-    """Any member of ``flow.Layer4``: ports, or an ICMP message."""
+    """Any member of ``flow.Layer4``: ports, or an ICMP message. ``protocol`` is the code in ENUMS, -1 for none."""
 
+    protocol: ClassVar[int] = -1
     source_port: _Port = 0
     destination_port: _Port = 0
     flags: Raw = NOTHING
     type: _Byte = 0
     code: _Byte = 0
+
+
+def _of_protocol(name: str) -> Any:
+    made: Any = type(name, (Ports,), {"__module__": __name__}, frozen=True, gc=False)
+    made.protocol = ENUMS["protocol"].index(name)
+    return made | None
+
+
+_PROTOCOLS = {name: _of_protocol(name) for name in ENUMS["protocol"] if name != "UNKNOWN"}
+
+Layer4: Any = msgspec.defstruct(
+    "Layer4",
+    [(key, one, None) for name, one in _PROTOCOLS.items() for key in (name, name.lower())]
+    + [("icmp", _PROTOCOLS["ICMPv4"], None)],
+    frozen=True,
+    gc=False,
+)
+"""``flow.Layer4``: one of its members, or in hand-made files one in lower case, is there."""
 
 
 class EventType(msgspec.Struct, frozen=True, gc=False):
@@ -100,7 +120,7 @@ _FIELDS: dict[str, tuple[Any, Any]] = {
     "drop_reason": (_Name, None),
     "auth_type": (_Name, None),
     "IP": (Addresses, NO_ADDRESSES),
-    "l4": (dict[str, Ports] | None, None),
+    "l4": (Layer4 | None, None),
     "source": (Raw, NOTHING),
     "destination": (Raw, NOTHING),
     "Type": (_Name, None),
@@ -166,11 +186,13 @@ def fields_of(columns: Collection[str]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Decoders:
-    """Decoders of one set of fields. The struct of each: ``lean`` is ``flow`` alone, ``full`` is ``flow``,
-    ``node_name`` and ``time``, ``bare`` is a flow without wrapper.
+    """Decoders of one set of fields. The struct of each: ``lean`` and ``tolerant`` are ``flow`` alone, ``full`` is
+    ``flow``, ``node_name`` and ``time``, ``bare`` is a flow without wrapper. ``lean`` knows enumerations by Hubble's
+    names only, which it decodes faster; the others take any name or number.
     """
 
     lean: msgspec.json.Decoder[Any]
+    tolerant: msgspec.json.Decoder[Any]
     full: msgspec.json.Decoder[Any]
     bare: msgspec.json.Decoder[Any]
 
@@ -178,15 +200,22 @@ class Decoders:
 def decoders(fields: Collection[str]) -> Decoders:
     """Return the decoders for some fields of a flow."""
     chosen = [(name, *_FIELDS[name]) for name in _FIELDS if name in fields]
-    flow = msgspec.defstruct("Flow", chosen, gc=False)
-    wrapped: Any = flow | None
-    outer: list[Any] = [("flow", wrapped, None), ("node_name", str | None, None), ("time", str | None, None)]
-    inside: list[Any] = [("flow", Raw, NOTHING), *chosen]
+    strict = [(name, _by_name(name) or kind, default) for name, kind, default in chosen]
     return Decoders(
-        lean=msgspec.json.Decoder(msgspec.defstruct("Lean", outer[:1], gc=False)),
-        full=msgspec.json.Decoder(msgspec.defstruct("Full", outer, gc=False)),
-        bare=msgspec.json.Decoder(msgspec.defstruct("Bare", inside, gc=False)),
+        lean=_decoder(msgspec.defstruct("Flow", strict, gc=False)),
+        tolerant=_decoder(flow := msgspec.defstruct("Flow", chosen, gc=False)),
+        full=_decoder(flow, ("node_name", str | None, None), ("time", str | None, None)),
+        bare=msgspec.json.Decoder(msgspec.defstruct("Bare", [("flow", Raw, NOTHING), *chosen], gc=False)),
     )
+
+
+def _decoder(flow: Any, *outer: tuple[str, Any, Any]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(msgspec.defstruct("Record", [("flow", flow | None, None), *outer], gc=False))
+
+
+def _by_name(field: str) -> Any:
+    """Return the type of an enumerated field that admits Hubble's names alone, each decoded to one text object."""
+    return Literal[(*ENUMS[field], None)] if field in ENUMS else None
 
 
 def _camel(name: str) -> str:
@@ -202,7 +231,7 @@ class _OddPorts(msgspec.Struct, frozen=True):
     destinationPort: Raw = NOTHING
 
 
-_OddFlow = msgspec.defstruct("_OddFlow", [*_ODD_KEYS, ("l4", dict[str, _OddPorts] | None, None)])
+_OddFlow: Any = msgspec.defstruct("_OddFlow", [*_ODD_KEYS, ("l4", dict[str, _OddPorts] | None, None)])
 _odd_record: Any = msgspec.json.Decoder(msgspec.defstruct("_Odd", [("flow", _OddFlow | None, None)])).decode
 
 

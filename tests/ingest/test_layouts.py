@@ -209,6 +209,24 @@ def test_a_layout_may_change_within_a_file() -> None:
     assert EXPECTED == _flows(mixed)
 
 
+def test_odd_records_between_many_of_one_kind_are_read() -> None:
+    """In a long file of bare flows, or of wrapped ones, single records of the other kinds are read all the same."""
+    wrapped = [record(number) for number in range(40)]
+    expected = _flows(lines(*wrapped))
+    for most in (lambda one: one, lambda one: one["flow"], _camel, lambda one: {"log": json.dumps(one)}):
+        mixed = [most(one) for one in wrapped]
+        mixed[0] = wrapped[0]
+        mixed[7], mixed[8], mixed[9] = (
+            wrapped[7]["flow"],
+            _camel(wrapped[8]),
+            {"message": json.dumps(wrapped[9])},
+        )
+        mixed.insert(20, {"lost_events": {"num_events_lost": 3}, "node_name": "n", "time": STAMP})
+        source = opened(lines(*mixed))
+        assert expected == read(source)
+        assert (3, 0) == (source.ledger.total("lost"), source.ledger.bad)
+
+
 def test_base64_noise_before_the_capture_does_not_hide_it() -> None:
     """A first line that is no event is told, and the rest is read."""
     source = opened(base64.b64encode(b"noise" * 10) + b"\n" + lines(*_records()))
