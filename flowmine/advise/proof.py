@@ -1,5 +1,6 @@
 """The proof of a recommendation: the engine judges every edge that it means to admit, and every rule's need."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from flowmine.edges import Edges
 from flowmine.engine.config import Config
 from flowmine.engine.policyset import PolicySet
 from flowmine.engine.verdict import Outcome, SideJudgement
+from flowmine.labels import is_pod_id
 from flowmine.policy.model import Direction, Policy
 
 __all__ = ["Gap", "Proof", "prove"]
@@ -42,29 +44,65 @@ def prove(
     rows: Iterable[int],
     names: NamesOf,
 ) -> Proof:
-    """Judge edges by policies; each side by the policies of its own cluster.
+    """Judge edges by policies, each side by the policies of its own namespace, for no others can select it.
 
     ``policies`` are by cluster, ``rows`` the edges that must be admitted, ``names`` tells what an endpoint (by its id)
-    calls an address.
+    calls an address. Where EDGES hold requests, those that went through are judged as well.
     """
-    batch = replay(edges, sorted(rows), names)
+    ends = {
+        identifier: (cluster, namespace)
+        for identifier, cluster, namespace in zip(
+            *(edges.endpoints[name].to_pylist() for name in ("id", "cluster_name", "namespace")), strict=True
+        )
+        if is_pod_id(identifier)
+    }
+    homes = _Homes(edges, ends, rows)
+    refused = frozenset(np.flatnonzero(np.asarray(edges.requests["denied"])).tolist())
     gaps: list[Gap] = []
     needless: list[str] = []
     judged = 0
-    for cluster, own in sorted(policies.items()):
-        config = Config(cluster_name=cluster or "default", ipv6=batch.dual_stack)
-        judgement = PolicySet.from_policies(own, config=config).judge(batch.queries)
-        needed: set[int] = set()
-        for side in (judgement.egress, judgement.ingress):
-            mine = np.array([home == cluster for home in batch.homes[side.direction]], bool)
-            denied = ~np.isin(side.outcome[side.question], (Outcome.NO_POLICY, Outcome.ALLOWED)) & mine
-            gaps.extend(Gap(batch.rows[place], side.direction) for place in np.flatnonzero(denied))
-            needed |= _needed(side, mine)
-            judged += int(mine.sum())
-        origins = [each.origin for each in judgement.index.entries]
-        written = {place for place, each in enumerate(origins) if each.path}
-        needless.extend(sorted(str(origins[place]) for place in written - needed))
-    return Proof(tuple(gaps), tuple(needless), judged)
+    for cluster, every in sorted(policies.items()):
+        for namespace in sorted({each.namespace or "" for each in every}):
+            own = [each for each in every if (each.namespace or "") == namespace]
+            batch = replay(edges, homes.rows((cluster, namespace)), names, requests=True)
+            config = Config(cluster_name=cluster or "default", ipv6=batch.dual_stack)
+            judgement = PolicySet.from_policies(own, config=config).judge(batch.queries)
+            asked = np.isin(batch.asked, list(refused), invert=True)
+            passing = judgement.http_allowed & judgement.dns_allowed
+            needed: set[int] = set()
+            for side in (judgement.egress, judgement.ingress):
+                mine = homes.mine((cluster, namespace), side.direction, batch.rows) & asked
+                connects = np.isin(side.outcome[side.question], (Outcome.NO_POLICY, Outcome.ALLOWED))
+                denied = mine & ~(connects & (passing | ~judgement.allowed))
+                gaps.extend(Gap(batch.rows[place], side.direction) for place in np.flatnonzero(denied))
+                needed |= _needed(side, mine)
+                judged += int(mine.sum())
+            origins = [each.origin for each in judgement.index.entries]
+            written = {place for place, each in enumerate(origins) if each.path}
+            needless.extend(sorted(str(origins[place]) for place in written - needed))
+    return Proof(tuple(dict.fromkeys(gaps)), tuple(needless), judged)
+
+
+class _Homes:
+    """Which edges have an end in which (cluster, namespace), and on which side."""
+
+    def __init__(self, edges: Edges, ends: Mapping[int, tuple[str, str]], rows: Iterable[int]) -> None:
+        initiators, responders = (edges.edges[name].to_pylist() for name in ("initiator", "responder"))
+        self._sides = {Direction.EGRESS: initiators, Direction.INGRESS: responders}
+        self._ends = ends
+        self._rows: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for row in sorted(set(rows)):
+            for home in sorted({ends[end] for end in (initiators[row], responders[row]) if end in ends}):
+                self._rows[home].append(row)
+
+    def rows(self, home: tuple[str, str]) -> list[int]:
+        """Return the edges with an end there, in order."""
+        return self._rows.get(home, [])
+
+    def mine(self, home: tuple[str, str], direction: Direction, rows: Sequence[int]) -> NDArray[np.bool_]:
+        """Return for each row whether the end of this side is there."""
+        ends = self._sides[direction]
+        return np.array([self._ends.get(ends[row]) == home for row in rows], bool)
 
 
 def _needed(side: SideJudgement, mine: NDArray[np.bool_]) -> set[int]:

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from ipaddress import ip_address
 
 import pyarrow as pa
@@ -22,12 +21,10 @@ Port = tuple[str, int]
 
 @dataclass(slots=True)
 class Peer:
-    """One peer of a subject on one side: the edges (rows of EDGES) behind each port, and when they were seen."""
+    """One peer of a subject on one side: the edges (rows of EDGES) behind each port."""
 
     rows: dict[Port, list[int]] = field(default_factory=lambda: defaultdict(list))
     events: int = 0
-    first: datetime | None = None
-    last: datetime | None = None
 
     @property
     def ports(self) -> PortSet:
@@ -38,8 +35,6 @@ class Peer:
         """Count a link of this peer."""
         self.rows[link.protocol, link.port or 0].append(link.row)
         self.events += link.events
-        self.first = min(filter(None, (self.first, link.first)), default=None)
-        self.last = max(filter(None, (self.last, link.last)), default=None)
 
     def part(self, chosen: frozenset[int], *, wanted: bool) -> "Peer | None":
         """Return the peer with only the rows that are among the chosen ones (or only the others); None where none are."""
@@ -48,7 +43,7 @@ class Peer:
             some = [row for row in rows if (row in chosen) is wanted]
             if some:
                 kept[port] = some
-        return Peer(kept, self.events, self.first, self.last) if kept else None
+        return Peer(kept, self.events) if kept else None
 
     def all_rows(self) -> list[int]:
         """Return the rows of all ports."""
@@ -82,6 +77,9 @@ class Contacts:
         chosen, rest = Contacts(), Contacts()
         for kind in ("workloads", "entities", "outside"):
             for name, peer in getattr(self, kind).items():
+                if rows.isdisjoint(peer.all_rows()):
+                    getattr(rest, kind)[name] = peer
+                    continue
                 for part, wanted in ((chosen, True), (rest, False)):
                     if some := peer.part(rows, wanted=wanted):
                         getattr(part, kind)[name] = some
@@ -90,7 +88,7 @@ class Contacts:
     def ends(self, names: Mapping[str, tuple[str, ...]]) -> list[OutsideEnd]:
         """Return the outside addresses as `outside` wants them; ``names`` are those the subject asked for."""
         return [
-            OutsideEnd(ip, peer.ports, names.get(ip, ()), (), peer.events, peer.first, peer.last)
+            OutsideEnd(ip, peer.ports, names.get(ip, ()), events=peer.events)
             for ip, peer in sorted(self.outside.items())
         ]
 

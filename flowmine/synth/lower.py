@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from flowmine.policy.model import (
     FqdnSelector,
@@ -72,31 +73,34 @@ def join_selectors(selectors: Iterable[Selector]) -> tuple[Selector, ...]:
     >>> join_selectors([a, b])[0].match_expressions[0].values
     ('a', 'b')
     """
-    found = {_values(selector) for selector in selectors}
+    found = frozenset(map(_values, selectors))
     while True:
-        groups: dict[tuple[str, _Conditions], list[_Conditions]] = defaultdict(list)
-        for conditions in found:
-            for key, operator, _ in conditions:
-                if operator is Operator.IN:
-                    groups[key, frozenset(each for each in conditions if each[0] != key)].append(conditions)
-        if not groups:
-            break
-        (key, rest), members = min(groups.items(), key=lambda item: (-len(item[1]), _order(item[0])))
-        if len(members) < 2:
-            break
-        values = {value for each in members for k, _, some in each if k == key for value in some}
-        found = found.difference(members) | {rest | {(key, Operator.IN, frozenset(values))}}
-    return tuple(sorted((_selector(each) for each in found), key=str))
+        keys = sorted(
+            {key for conditions in found for key, operator, _ in conditions if operator is Operator.IN}
+        )
+        joined = [each for key in keys if len(each := _joined(found, key)) < len(found)]
+        if not joined:
+            return tuple(sorted(map(_selector, found), key=str))
+        found = min(joined, key=len)
 
 
 _Conditions = frozenset[tuple[str, Operator, frozenset[str]]]
 
 
-def _order(group: tuple[str, _Conditions]) -> tuple[str, list[tuple[str, str, list[str]]]]:
-    key, rest = group
-    return key, sorted((each, str(operator), sorted(values)) for each, operator, values in rest)
+def _joined(selectors: frozenset[_Conditions], key: str) -> frozenset[_Conditions]:
+    """Join all selectors that differ in the values of this one key."""
+    groups: dict[_Conditions, set[str]] = defaultdict(set)
+    kept: set[_Conditions] = set()
+    for conditions in selectors:
+        mine = [each for each in conditions if each[0] == key and each[1] is Operator.IN]
+        if mine:
+            groups[conditions.difference(mine)] |= mine[0][2]
+        else:
+            kept.add(conditions)
+    return frozenset(kept | {rest | {(key, Operator.IN, frozenset(some))} for rest, some in groups.items()})
 
 
+@lru_cache(maxsize=65536)
 def _values(selector: Selector) -> _Conditions:
     labels = {(key, Operator.IN, frozenset([value])) for key, value in selector.match_labels}
     return frozenset(

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 import pyarrow as pa
 
@@ -65,7 +64,10 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One edge: who calls whom on which port (ICMP: with which type), how often, and what became of it."""
+    """One edge: who calls whom on which port (ICMP: with which type), how often, and what became of it.
+
+    ``first`` and ``last`` are nanoseconds since the epoch.
+    """
 
     row: int
     source: Spot
@@ -74,8 +76,8 @@ class Link:
     port: int | None
     outcome: str
     events: int
-    first: datetime | None
-    last: datetime | None
+    first: int | None
+    last: int | None
     refused: bool = False
 
     @property
@@ -97,8 +99,8 @@ def links(edges: pa.Table, universe: Universe, workloads: Workloads) -> Iterator
 
     columns = edges.select(_COLUMNS)
     for place in ("first", "last"):
-        at = columns.schema.get_field_index(place)
-        columns = columns.set_column(at, place, columns[place].cast(pa.timestamp("us", tz="UTC"), safe=False))
+        times = columns[place].cast(pa.int64())
+        columns = columns.set_column(columns.schema.get_field_index(place), place, times)
     values = zip(*(columns[name].to_pylist() for name in _COLUMNS), strict=True)
     for row, (source, target, protocol, port, source_ip, target_ip, *rest) in enumerate(values):
         outcome, events, delivered, refused, first, last = rest
