@@ -12,7 +12,6 @@ from flowmine.errors import PolicyError, UsageError
 if TYPE_CHECKING:
     from flowmine.advise.finding import Finding
     from flowmine.advise.lint import Capture
-    from flowmine.policy.files import Loaded
     from flowmine.report.ci import Report
 
 __all__ = ["command", "lint"]
@@ -59,8 +58,7 @@ def lint(
     POLICY is a file of YAML or JSON, a folder, or "-" for stdin; all of them count as applied together. Every finding
     has its rule, place, reason and fix. Exit 0: nothing found but notes, 1: findings, 2: a file cannot be read.
     """
-    from flowmine.advise.lint import RULES
-    from flowmine.advise.lint import lint as found_in
+    from flowmine.advise.lint import RULES, context_of, findings_of
     from flowmine.policy.files import load
     from flowmine.report import ci
 
@@ -71,8 +69,9 @@ def lint(
             f"{' '.join(policies)}: there is no policy to check; name a file or folder that holds one"
         )
     capture = _capture(flows) if flows else None
-    findings = _with_lines(found_in(loaded.documents, capture, rules=chosen))
-    checked = list(dict.fromkeys(_names(loaded)))
+    context = context_of(loaded.documents, capture)
+    findings = _with_lines(findings_of(context, chosen))
+    checked = list(dict.fromkeys(unit.name for unit in context.units))
     report = ci.Report("lint", [rule for rule in RULES if rule.id in chosen], checked, findings)
     printers: dict[str, Callable[[Report], str]] = {
         "table": ci.as_table,
@@ -140,12 +139,6 @@ def _with_lines(findings: "Sequence[Finding]") -> "list[Finding]":
         line = known[finding.file].line(finding.document, finding.path)
         found.append(replace(finding, line=line or finding.line))
     return sorted_findings(found)
-
-
-def _names(loaded: "Loaded") -> list[str]:
-    from flowmine.advise.lint.context import context_of
-
-    return [unit.name for unit in context_of(loaded.documents).units]
 
 
 def _summary(report: "Report") -> str:

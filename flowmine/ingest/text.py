@@ -8,7 +8,7 @@ and goes the way of every other capture from there.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from html import unescape
 from typing import Any
 
@@ -38,6 +38,10 @@ _HEADINGS = (
     "DETAILS",
     "MESSAGE",
 )
+_HEADER = re.compile(r"\s*TIMESTAMP\s{2,}(?:NODE|SOURCE)\b")
+_LOOKED_AT = 200
+_LONGEST = 1 << 15
+"""A line is at most a few hundred characters long; of a longer one only this much is kept."""
 _FIELD = re.compile(r"\s*(?P<key>[A-Z][A-Z/ ]*?):(?: (?P<value>.*))?")
 _RULE = re.compile(r"-{4,}")
 _IDENTITY = r"\((?P<{}>ID:[0-9]+|[a-z][a-z0-9:-]*)\)"
@@ -227,16 +231,10 @@ def records(lines: Iterator[str], latest: datetime) -> Iterator[tuple[int, Recor
 
 
 def is_text(head: bytes) -> bool:
-    """Tell from its beginning whether a file holds what `hubble observe` prints for people."""
-    lines = [_COLOR.sub("", line).strip() for line in head.decode("utf-8", "replace").splitlines()[:200]]
-    return any(
-        _COMPACT.match(line)
-        or _LOST.match(line)
-        or _ROW.match(line)
-        or re.match(r"TIMESTAMP\s{2,}(?:NODE|SOURCE)\b", line)
-        or re.fullmatch(rf"TIMESTAMP: {TIME}", line)
-        for line in lines
-    )
+    """Tell from its beginning whether a file holds what `hubble observe` prints for people: an event, or the header."""
+    lines = head.decode("utf-8", "replace").splitlines()[:_LOOKED_AT]
+    found = records((line[:_LONGEST] for line in lines), datetime.max.replace(tzinfo=UTC))
+    return any(isinstance(what, dict) for _, what in found) or any(_HEADER.match(line) for line in lines)
 
 
 def blocks(chunks: Iterator[bytes], size: int, latest: datetime) -> Iterator[Block | Unreadable]:
@@ -257,10 +255,6 @@ def blocks(chunks: Iterator[bytes], size: int, latest: datetime) -> Iterator[Blo
             made, places, held = [], [], 0
     if made:
         yield Block(b"\n".join(made), places[0], tuple(places))
-
-
-_LONGEST = 1 << 15
-"""A line is at most a few hundred characters long; of a longer one only this much is kept."""
 
 
 class _Lines:

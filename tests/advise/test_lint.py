@@ -5,11 +5,13 @@ from textwrap import dedent, indent
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flowmine.advise.finding import Finding, Level
 from flowmine.advise.lint import RULES, capture_of, lint
 from flowmine.labels import canonical, endpoint_id
-from flowmine.policy.files import load
+from flowmine.policy.files import Document, load
 from flowmine.schema import EDGES, ENDPOINTS, NAMES
 
 
@@ -734,3 +736,35 @@ def test_the_order_of_documents_changes_no_finding_but_places() -> None:
         for texts in ((one, other), (other, one))
     ]
     assert sorted(told[0]) == sorted(told[1])
+
+
+_VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-2, 70000), st.text(max_size=12), st.sampled_from(["10.0.0.0/8", "53", "*"])),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(
+                ["matchLabels", "app", "ingress", "egress", "toPorts", "ports", "port", "fromEndpoints", "toFQDNs", "rules", "http", "dns", "from", "ipBlock", "matchExpressions", "key"]
+            ),
+            inner,
+            max_size=3,
+        ),
+    ),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(
+    _VALUES,
+    st.sampled_from(["CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy", "NetworkPolicy"]),
+    st.data(),
+)
+def test_no_manifest_crashes_lint(value: object, kind: str, data: st.DataObject) -> None:
+    """Whatever stands in a manifest, lint has findings and no traceback."""
+    version = "networking.k8s.io/v1" if kind == "NetworkPolicy" else "cilium.io/v2"
+    place = data.draw(
+        st.sampled_from(["ingress", "egress", "endpointSelector", "podSelector", "ingressDeny"])
+    )
+    spec = {"endpointSelector": {}, "ingress": [{}]} if kind != "NetworkPolicy" else {"podSelector": {}}
+    manifest = {"apiVersion": version, "kind": kind, "metadata": {"name": "p"}, "spec": spec | {place: value}}
+    assert isinstance(lint([Document("f", 1, 1, manifest), Document("f", 2, 1, value)], capture()), list)

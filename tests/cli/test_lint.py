@@ -94,6 +94,34 @@ def test_an_unreadable_file_exits_2(tmp_path: Path) -> None:
     assert "there is no policy to check" in run(empty, code=2)
 
 
+SAMPLES = Path(__file__).parents[2] / "sample_flows"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("empire", {"fqdn-without-dns"}),
+        ("linkding", {"dns-without-tcp", "port-protocol", "few-addresses"}),
+        ("node", {"host-selector"}),
+        ("three-tier", {"dns-without-tcp", "port-protocol"}),
+    ],
+)
+def test_the_samples_policies_have_their_authors_slips(name: str, expected: set[str]) -> None:
+    """What is told of the sample policies, with their traffic, is what is wrong with them."""
+    output = run(SAMPLES / name / "policies", "--flows", SAMPLES / name, "-o", "sarif", code=1)
+    results = json.loads(output[output.index("{") : output.rindex("}") + 1])["runs"][0]["results"]
+    assert expected == {each["ruleId"] for each in results if each["level"] != "note"}
+
+
+@pytest.mark.parametrize("name", ["empire", "linkding", "node", "three-tier"])
+def test_recommended_policies_have_none(name: str, tmp_path: Path) -> None:
+    """Nothing graver than a note is found in what flowmine itself recommends."""
+    capture = SAMPLES / name
+    made = CliRunner().invoke(main, ["recommend", str(capture), "-q", "-o", str(tmp_path / "made")])
+    assert made.exit_code == 0, made.output
+    run(tmp_path / "made", "--flows", capture, code=0)
+
+
 @pytest.mark.parametrize(
     ("document", "path", "expected"),
     [

@@ -481,10 +481,15 @@ def test_blocks_name_the_line_each_event_stands_in() -> None:
     [
         (b"$ hubble observe\nMar 14 13:55:24.606: a/x:1 -> b/y:2 to-stack FORWARDED (UDP)\n", True),
         (b"TIMESTAMP             SOURCE   DESTINATION   TYPE   VERDICT   SUMMARY\n", True),
-        (b"  TIMESTAMP: Mar 14 13:55:24.606\n     SOURCE: a/x:1\n", True),
+        (
+            b"  TIMESTAMP: Mar 14 13:55:24.606\n     SOURCE: a/x:1\n       TYPE: to-stack\n    VERDICT: DROPPED\n",
+            True,
+        ),
         (b'{"flow":{"time":"2026-11-18T09:30:00Z"}}\n', False),
         (b'2026-11-18T09:30:00.123456789Z stdout F {"flow":{}}\n', False),
         (b"hello\nworld\n", False),
+        (b"Mar 14 13:55:24 host sshd[1]: Accepted publickey\n", False),
+        (b"Mar 14 13:55:24: kernel: eth0 -> promiscuous\n", False),
         (b"", False),
     ],
 )

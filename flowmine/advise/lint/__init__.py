@@ -14,7 +14,7 @@ from flowmine.engine.config import Config
 from flowmine.policy.files import Document
 from flowmine.policy.problems import Problem, Severity
 
-__all__ = ["RULES", "Capture", "capture_of", "lint"]
+__all__ = ["RULES", "Capture", "capture_of", "context_of", "findings_of", "lint"]
 
 Check = Callable[[Context], Iterator[Hit]]
 
@@ -175,11 +175,16 @@ def lint(
 
     All documents count as applied together. With ``capture``, selectors and the world are held against the traffic;
     ``config`` is the agent's; ``rules`` chooses by id, all by default. Lines are the documents' first; see
-    `lines.line_of` for better ones. Raise KeyError for a rule that does not exist.
+    `lines.Lines` for better ones. Raise KeyError for a rule that does not exist.
     """
-    context = context_of(documents, capture, config)
-    chosen = {info.id for info in RULES} if rules is None else set(rules)
-    if unknown := chosen - {info.id for info in RULES}:
+    return findings_of(context_of(documents, capture, config), rules)
+
+
+def findings_of(context: Context, rules: Iterable[str] | None = None) -> list[Finding]:
+    """Return what the rules find in a context; see `lint`, which is this and `context_of`."""
+    known = {info.id for info in RULES}
+    chosen = known if rules is None else set(rules)
+    if unknown := chosen - known:
         raise KeyError(min(unknown))
     return sorted_findings(
         _finding(id_, level, hit)
