@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 __all__ = ["LONGEST", "Block", "Unreadable"]
 
-LONGEST = 64 << 20
+LONGEST = 32 << 20
 """The longest line or value that is read, in bytes."""
 
 

@@ -115,13 +115,19 @@ def _open(text: bytes, partials: Partials, depth: int) -> Iterator[bytes]:
 
 
 def _open_item(item: bytes, partials: Partials, depth: int) -> Iterator[bytes]:
-    """Open a member of a list: a text that is no payload (a timestamp, a tag) is passed over."""
-    if item[:1] != b'"':
-        yield from _open(item, partials, depth + 1)
-        return
-    text = _decode_text(item).encode("utf-8", "replace").strip()
-    if b"{" in text:
-        yield from _open(text, partials, depth + 1)
+    """Open a member of a list; one that cannot be opened is yielded itself, for it must not cost the others.
+
+    A text that is no payload (a timestamp, a tag) is passed over.
+    """
+    try:
+        if item[:1] != b'"':
+            yield from _open(item, partials, depth + 1)
+            return
+        text = _decode_text(item).encode("utf-8", "replace").strip()
+        if b"{" in text:
+            yield from _open(text, partials, depth + 1)
+    except (ValueError, RecursionError):
+        yield item
 
 
 def _open_object(text: bytes, partials: Partials, depth: int) -> Iterator[bytes]:

@@ -202,7 +202,7 @@ def test_a_line_longer_than_the_limit_is_dropped_and_told(monkeypatch: pytest.Mo
     source = opened(data)
     assert 2 == read(source).num_rows
     assert ["stream:2: a line longer than 1 MiB"] == source.ledger.named
-    assert 64 << 20 == LONGEST
+    assert 32 << 20 == LONGEST
 
 
 def test_a_value_longer_than_the_limit_is_dropped_and_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -227,6 +227,19 @@ def test_odd_records_between_many_of_one_kind_are_read() -> None:
         assert (3, 0) == (source.ledger.total("lost"), source.ledger.bad)
 
 
+def test_a_hit_that_is_no_event_costs_only_itself() -> None:
+    """In a response of many hits each is read or told by itself."""
+    hits: list[Any] = [{"_source": {"message": json.dumps(one)}} for one in _records()]
+    hits[1:1] = [
+        {"_source": {"message": "level=info {no} json"}},
+        {"_source": {"message": '{"flow":'}},
+        {"_id": "3"},
+    ]
+    source = opened(json.dumps({"hits": {"hits": hits}}).encode())
+    assert EXPECTED == read(source)
+    assert 3 == source.ledger.bad
+
+
 def test_base64_noise_before_the_capture_does_not_hide_it() -> None:
     """A first line that is no event is told, and the rest is read."""
     source = opened(base64.b64encode(b"noise" * 10) + b"\n" + lines(*_records()))
