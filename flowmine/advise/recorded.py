@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flowmine.edges import Edges
 from flowmine.synth.contacts import address_names, canonical_ip
+from flowmine.synth.dns import dns_rows
 from flowmine.synth.framing import Scene, look
 from flowmine.synth.noise import Noise, find_noise
 from flowmine.synth.options import Options
@@ -47,4 +48,6 @@ def recorded(edges: Edges, options: Options | None = None) -> Recorded:
     scene = look(edges)
     every = tuple(links(edges.edges, scene.universe, scene.workloads))
     names = address_names(edges.names, scene.universe, scene.workloads)
-    return Recorded(edges, scene, every, names, find_noise(every, options or Options(), scene.title))
+    return Recorded(
+        edges, scene, every, names, find_noise(every, options or Options(), scene.title, dns_rows(edges))
+    )

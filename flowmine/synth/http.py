@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import pyarrow.compute as pc
-import re2  # type: ignore[import-untyped]
+import re2
 
 from flowmine.edges import Edges
 from flowmine.policy.portrule import HttpRule

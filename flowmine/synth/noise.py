@@ -13,7 +13,7 @@ Of a source that scans or sweeps, what it uses far more often than the targets o
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from statistics import median_low
 
@@ -42,15 +42,24 @@ class Noise:
     tried: tuple[int, ...] = ()
 
 
-def find_noise(links: Iterable[Link], options: Options, title: Callable[[Spot], str]) -> tuple[Noise, ...]:
-    """Return the noise among links; ``title`` tells how to call an end. Order does not matter."""
+def find_noise(
+    links: Iterable[Link],
+    options: Options,
+    title: Callable[[Spot], str],
+    lookups: Collection[int] = frozenset(),
+) -> tuple[Noise, ...]:
+    """Return the noise among links; ``title`` tells how to call an end. Order does not matter.
+
+    ``lookups`` are the rows of questions to a resolver: one that was answered is nobody's scan, however few there are.
+    """
     used = [link for link in links if link.protocol in _TRANSPORTS and link.port is not None]
     by_source: dict[SpotKey, list[Link]] = defaultdict(list)
     for link in used:
         by_source[link.source.key].append(link)
     found: list[Noise] = []
     for key in sorted(by_source):
-        noise = _of_source(by_source[key], options, title)
+        probing = [link for link in by_source[key] if link.in_vain or link.row not in lookups]
+        noise = _of_source(probing, options, title) if probing else None
         if noise:
             found.append(noise)
     taken = {row for noise in found for row in noise.rows}

@@ -8,6 +8,7 @@ from flowmine.policy.model import Direction
 from flowmine.synth.admission import Doorkeeper, LeftOut, is_judged
 from flowmine.synth.assemble import Plan, Proposal, assemble
 from flowmine.synth.contacts import Contacts, canonical_ip, gather
+from flowmine.synth.dns import dns_rows
 from flowmine.synth.framing import Scene, frame_of, look
 from flowmine.synth.noise import Noise, find_noise
 from flowmine.synth.options import Options
@@ -45,7 +46,7 @@ def synthesise(edges: Edges, options: Options, scope: Scope) -> Synthesis:
     """Return the policies that admit what was delivered to and by the workloads in scope, and as little else as can be."""
     scene = look(edges)
     every = list(links(edges.edges, scene.universe, scene.workloads))
-    noise = find_noise(every, options, scene.title)
+    noise = find_noise(every, options, scene.title, dns_rows(edges))
     stands = standings(edges.seen, scene.workloads, scope)
     closed = {place: each.closed for place, each in enumerate(stands) if each.closed}
     doorkeeper = Doorkeeper(scene.universe, scope, {row for each in noise for row in each.rows})

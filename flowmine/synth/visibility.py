@@ -27,7 +27,7 @@ from flowmine.policy.model import (
 from flowmine.ports import PortSet
 from flowmine.synth.assemble import EntryKey, Proposal
 from flowmine.synth.contacts import Contacts, gather
-from flowmine.synth.dns import EVERY_NAME
+from flowmine.synth.dns import EVERY_NAME, dns_rows
 from flowmine.synth.draft import Draft, Reason
 from flowmine.synth.framing import frame_of, look
 from flowmine.synth.noise import find_noise
@@ -64,7 +64,7 @@ def visibility(
         )
     scene = look(edges)
     seen = list(links(edges.edges, scene.universe, scene.workloads))
-    noise = {row for each in find_noise(seen, options, scene.title) for row in each.rows}
+    noise = {row for each in find_noise(seen, options, scene.title, dns_rows(edges)) for row in each.rows}
     every = [
         link
         for link in seen

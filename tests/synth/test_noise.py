@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from flowmine.synth.dns import dns_rows
 from flowmine.synth.framing import look
 from flowmine.synth.noise import find_noise
 from flowmine.synth.options import Options
@@ -21,7 +22,8 @@ def _noise(capture, **changed):
     edges = capture.edges()
     scene = look(edges)
     options = Options(**changed)
-    found = find_noise(links(edges.edges, scene.universe, scene.workloads), options, scene.title)
+    every = links(edges.edges, scene.universe, scene.workloads)
+    found = find_noise(every, options, scene.title, dns_rows(edges))
     return [(each.kind, len(each.rows)) for each in found]
 
 
@@ -55,6 +57,19 @@ def test_what_a_scanner_really_uses_stays():
         capture.talk(scanner, target, port * 7, outcome="dropped", events=2, last=SOON)
     capture.talk(scanner, target, 8080, events=500)
     assert [("scan", 0)] == _noise(capture)
+
+
+def test_a_scanners_lookups_stay():
+    """The few names that a scanner asked its resolver for, and got, are no hits of its scan; refused ones are."""
+    capture = Capture()
+    (target,) = _targets(1)
+    resolver = pod("kube-system", "", "Deployment/coredns", **{"k8s-app": "kube-dns"})
+    scanner = pod("shop", "", "Deployment/scanner", app="scanner")
+    for port in range(1, 40):
+        capture.talk(scanner, target, port * 7, outcome="dropped", events=2, last=SOON)
+    capture.talk(scanner, resolver, 53, protocol="UDP", events=2, last=SOON)
+    capture.talk(scanner, target, 53, events=2, last=SOON, refused=1)
+    assert [("scan", 1)] == _noise(capture)
 
 
 def test_monitoring_many_pods_is_no_sweep():
