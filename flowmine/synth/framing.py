@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flowmine.edges import Edges
 from flowmine.synth.admission import Closed
 from flowmine.synth.contacts import Contacts, address_names, listeners
 from flowmine.synth.dns import asked_names, dns_rows
 from flowmine.synth.http import seen_requests
+from flowmine.synth.names import cluster_domain
 from flowmine.synth.options import Options
 from flowmine.synth.ranges import bands
 from flowmine.synth.resolving import usual_resolvers
@@ -50,6 +51,13 @@ def frame_of(edges: Edges, scene: Scene, options: Options, admitted: Sequence[Li
     """Return the frame in which rules are drafted for the links admitted."""
     universe, workloads = scene.universe, scene.workloads
     lookups = dns_rows(edges)
+    asked = _asked(edges, scene)
+    domain = cluster_domain(
+        (name for names in asked.values() for name in names),
+        (item.namespace for item in workloads.items),
+        options.cluster_domain,
+    )
+    options = replace(options, cluster_domain=domain)
     return Frame(
         workloads=workloads.items,
         choices=scene.choices,
@@ -58,7 +66,7 @@ def frame_of(edges: Edges, scene: Scene, options: Options, admitted: Sequence[Li
         options=options,
         meshed=_meshed(workloads, admitted),
         lookups=lookups,
-        asked=_asked(edges, scene),
+        asked=asked,
         resolvers=_resolvers(admitted, lookups, workloads),
         requests=seen_requests(edges) if "http" in options.l7 else {},
         closed=closed,
