@@ -81,7 +81,9 @@ class Options:
         "Public clients of one port before it is a public entry point; allow-lists of partners are shorter. 0 = never.",
     )
     world_spread: int = _threshold(
-        4, 0, "Unrelated networks (IPv4 /16, IPv6 /32) from which half as many clients are enough. 0 = never."
+        8,
+        0,
+        "Unrelated networks (IPv4 /16, IPv6 /32) from which three quarters as many clients are enough. 0 = never.",
     )
     world_companion: int = _threshold(
         4,

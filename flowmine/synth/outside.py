@@ -216,7 +216,9 @@ def _crowd(clients: Collection[Address], options: Options) -> str:
         return f"world_clients={options.world_clients}"
     spread = len({site(one) for one in clients}) >= options.world_spread > 0
     return (
-        f"world_spread={options.world_spread}" if spread and 2 * len(clients) >= options.world_clients else ""
+        f"world_spread={options.world_spread}"
+        if spread and 4 * len(clients) >= 3 * options.world_clients
+        else ""
     )
 
 

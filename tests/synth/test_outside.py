@@ -80,14 +80,14 @@ def test_many_unrelated_clients_are_the_world() -> None:
     [
         (_users(15), False),
         (_users(16), True),
-        ([OutsideEnd(f"{n}.1.2.3", HTTPS) for n in range(60, 68)], True),
-        ([OutsideEnd(f"{n}.1.2.3", HTTPS) for n in range(60, 67)], False),
+        ([OutsideEnd(f"{n}.1.2.3", HTTPS) for n in range(60, 72)], True),
+        ([OutsideEnd(f"{n}.1.2.3", HTTPS) for n in range(60, 71)], False),
         (_users(200, "10.8.0"), False),
-        ([OutsideEnd(f"2a00:{n:x}::1", HTTPS) for n in range(1, 9)], True),
+        ([OutsideEnd(f"2a00:{n:x}::1", HTTPS) for n in range(1, 13)], True),
     ],
 )
 def test_what_a_crowd_is(ends: list[OutsideEnd], public: bool) -> None:
-    """Sixteen public clients, or eight of four networks, in either family; a private pool never is the world."""
+    """Sixteen public clients, or twelve of eight networks, in either family; a private pool never is the world."""
     rules = ingress_rules(ends, Options())
     assert public == any(rule.entities for rule in rules)
 
