@@ -62,43 +62,56 @@ def version(raw: bytes) -> str | None:
     return text if isinstance(text, str) and text else None
 
 
-def distinct(raws: Sequence[Any]) -> tuple[list[bytes], npt.NDArray[np.int32]]:
-    """Return the distinct ones of raw objects (bytes or `msgspec.Raw`), and for each object the place of its own.
+def distinct(raws: Sequence[Any] | pa.Array) -> tuple[list[bytes], npt.NDArray[np.int32]]:
+    """Return the distinct ones of raw objects, and for each object the place of its own; -1 for a null.
 
-    Arrow's hash over one buffer is twice as fast as a Python dictionary of bytes.
+    The objects are bytes, `msgspec.Raw`, or a binary array. Arrow's hash over one buffer is twice as fast as a Python
+    dictionary of bytes.
     """
+    array = raws if isinstance(raws, pa.Array) else _binary(raws)
+    encoded = array.dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices.fill_null(-1).to_numpy()
+
+
+def _binary(raws: Sequence[Any]) -> pa.Array:
     offsets = np.zeros(len(raws) + 1, np.int32)
     np.cumsum(np.fromiter(map(len, raws), np.int32, len(raws)), out=offsets[1:])
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(raws))]
-    encoded = pa.Array.from_buffers(pa.binary(), len(raws), buffers).dictionary_encode()
-    return encoded.dictionary.to_pylist(), np.frombuffer(encoded.indices.buffers()[1], np.int32, len(raws))
+    return pa.Array.from_buffers(pa.binary(), len(raws), buffers)
 
 
 class Objects:
-    """Raw JSON objects with few distinct values, each parsed once; `NOTHING` is null."""
+    """Raw objects with few distinct values, each parsed once; `NOTHING` is null."""
 
     def __init__(self, parse: Callable[[bytes], Any], kind: pa.DataType) -> None:
         """Parse with ``parse`` into values of an Arrow type."""
         self._kind = kind
         self._parse = lru_cache(_MOST)(parse)
 
-    def array(self, raws: Sequence[Any]) -> pa.Array:
-        """Return the values of raw objects, each bytes or `msgspec.Raw`, as a column."""
-        if raws.count(NOTHING) == len(raws):
+    def array(self, raws: Sequence[Any] | pa.Array) -> pa.Array:
+        """Return the values of raw objects, each bytes or `msgspec.Raw`, or of a binary array, as a column."""
+        values, places = _distinct_or_null(raws)
+        if not values:
             return pa.nulls(len(raws), self._kind)
-        filled = [place for place, raw in enumerate(raws) if raw is not NOTHING]
-        values, found = distinct([raws[place] for place in filled])
-        places = np.full(len(raws), -1, np.int32)
-        places[filled] = found
         return pa.array(list(map(self._parse, values)), self._kind).take(pa.array(places, mask=places < 0))
 
-    def counts(self, raws: Sequence[Any]) -> dict[Any, int]:
+    def counts(self, raws: Sequence[Any] | pa.Array) -> dict[Any, int]:
         """Return how often each value occurs."""
-        if raws.count(NOTHING) == len(raws):
-            return {}
-        values, places = distinct(raws)
-        counts = np.bincount(places, minlength=len(values)).tolist()
+        values, places = _distinct_or_null(raws)
+        counts = np.bincount(places[places >= 0], minlength=len(values)).tolist()
         return dict(zip(map(self._parse, values), counts, strict=True))
+
+
+def _distinct_or_null(raws: Sequence[Any] | pa.Array) -> tuple[list[bytes], npt.NDArray[np.int32]]:
+    """Return the same as `distinct`, where `NOTHING` is a null, and quickly where there is nothing else."""
+    if isinstance(raws, pa.Array):
+        return distinct(raws) if raws.null_count < len(raws) else ([], np.full(len(raws), -1, np.int32))
+    places = np.full(len(raws), -1, np.int32)
+    if raws.count(NOTHING) == len(raws):
+        return [], places
+    filled = [place for place, raw in enumerate(raws) if raw is not NOTHING]
+    values, places[filled] = distinct([raws[place] for place in filled])
+    return values, places
 
 
 @lru_cache(_MOST)

@@ -1,6 +1,6 @@
-"""Make FLOWS columns of flow structs: in bulk, and only those asked for."""
+"""Make FLOWS columns of a batch of flows: in bulk, and only those asked for."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from functools import lru_cache, partial
 from typing import Any
 
@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from flowmine.ingest import caches
+from flowmine.ingest.caches import Objects
 from flowmine.ingest.http import split_url
 from flowmine.ingest.intern import Endpoints
 from flowmine.ingest.masks import Presence
-from flowmine.ingest.names import Codes, drop_reason
+from flowmine.ingest.names import Codes
 from flowmine.ingest.rows import Rows, Tools
 from flowmine.ingest.shapes import fields_of
+from flowmine.ingest.structrows import json_objects
 from flowmine.ledger import Ledger
 from flowmine.schema import ENUMS, FLOWS
 
@@ -29,28 +30,33 @@ class Builder:
     """Makes record batches of flow structs for one reading."""
 
     def __init__(
-        self, columns: Collection[str], endpoints: Endpoints, ledger: Ledger, *, keep_query: bool = False
+        self,
+        columns: Collection[str],
+        endpoints: Endpoints,
+        ledger: Ledger,
+        *,
+        keep_query: bool = False,
+        objects: dict[str, Objects] | None = None,
     ) -> None:
-        """Make the given columns of FLOWS, in the schema's order; unknown names and the like go to the ledger."""
+        """Make the given columns of FLOWS, in the schema's order; unknown names and the like go to the ledger.
+
+        ``objects`` are the decoders of the encoding's raw objects, JSON by default.
+        """
         self.schema = pa.schema([field for field in FLOWS if field.name in columns])
         self.urls = lru_cache(1 << 16)(partial(split_url, keep_query=keep_query))
-        strings = pa.list_(pa.string())
-        self.labels = caches.Objects(caches.strings, strings)
-        self.policies = caches.Objects(caches.policies, strings)
-        self.services = caches.Objects(caches.service, pa.string())
-        self._versions = caches.Objects(caches.version, pa.string())
         self._ledger = ledger
-        self._tools = Tools({column: Codes(column, self._unknown) for column in ENUMS}, endpoints)
+        codes = {column: Codes(column, self._unknown) for column in ENUMS}
+        self.tools = Tools(codes, endpoints, json_objects() if objects is None else objects, self._unknown)
+        """What the batches of this reading need to be made."""
         self._presence = Presence(fields_of(columns), endpoints)
 
     def _unknown(self, what: str) -> None:
         self._ledger.add("skipped", what)
 
-    def batch(self, flows: Sequence[Any]) -> pa.RecordBatch:
-        """Return one row a flow struct. Raise InputError where two endpoints hash to one id."""
-        rows = Rows(flows, self._tools)
+    def batch(self, rows: Rows) -> pa.RecordBatch:
+        """Return one row a flow. Raise InputError where two endpoints hash to one id."""
         arrays = [_MAKERS[name](rows, self) for name in self.schema.names]
-        for version, count in self._versions.counts(rows.take("emitter")).items():
+        for version, count in rows.versions().items():
             if version:
                 self._ledger.versions[version] = self._ledger.versions.get(version, 0) + count
         if rows.unreadable_times:
@@ -81,12 +87,12 @@ def _nullable(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
     return pa.array(np.where(null, 0, values).astype(kind.to_pandas_dtype()), kind, mask=null)
 
 
-def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    return pa.nulls(len(values), kind) if values.count(None) == len(values) else pa.array(values, kind)
+def _text(name: str) -> _Maker:
+    return lambda rows, _: rows.text(name)
 
 
-def _plain(name: str) -> _Maker:
-    return lambda rows, _: _array(rows.take(name), FLOWS.field(name).type)
+def _address(name: str) -> _Maker:
+    return lambda rows, _: rows.address(name)
 
 
 def _enum(name: str) -> _Maker:
@@ -125,19 +131,12 @@ def _name(query: str) -> str | None:
     return (query.lower().removesuffix(".") or ".") if query else None
 
 
-def _cached(name: str, cache: Callable[[Builder], caches.Objects]) -> _Maker:
-    return lambda rows, builder: cache(builder).array(rows.take(name))
+def _objects(name: str) -> _Maker:
+    return lambda rows, _: rows.objects(name)
 
 
 def _absent_is_null(name: str) -> _Maker:
-    def make(rows: Rows, _: Builder) -> pa.Array:
-        values = rows.take(name)
-        if values.count(None) == rows.length:
-            return pa.nulls(rows.length, FLOWS.field(name).type)
-        absent = np.array([value is None for value in values], bool)
-        return _dictionary(name, np.where(absent, -1, rows.codes(name)))
-
-    return make
+    return lambda rows, _: _dictionary(name, np.where(rows.has(name), rows.codes(name), -1))
 
 
 def _l7_type(rows: Rows, _: Builder) -> pa.Array:
@@ -153,18 +152,6 @@ def _type(rows: Rows, _: Builder) -> pa.Array:
     for place, _layer in rows.l7:
         codes[place] = codes[place] or _L7
     return _dictionary("Type", codes)
-
-
-def _drop_reason(rows: Rows, _: Builder) -> pa.Array:
-    names, numbers = rows.take("drop_reason_desc"), rows.take("drop_reason")
-    if names.count(None) == numbers.count(None) == rows.length:
-        return pa.nulls(rows.length, pa.string())
-    found = {
-        place: drop_reason(name) or drop_reason(number)
-        for place, (name, number) in enumerate(zip(names, numbers, strict=True))
-        if name is not None or number is not None
-    }
-    return rows.sparse(found, pa.string())
 
 
 def _event(place: int) -> _Maker:
@@ -184,36 +171,31 @@ def _count(field: str, direction: int) -> _Maker:
 
 
 _MAKERS: dict[str, _Maker] = {
-    **{name: _plain(name) for name in ("uuid", "source_names", "destination_names")},
+    **{name: _text(name) for name in ("uuid", "node_name", "source_names", "destination_names")},
     **{name: _enum(name) for name in ("verdict", "trace_reason", "sock_xlate_point")},
     **{
         name: _l4(name) for name in ("source_port", "destination_port", "icmp_type", "icmp_code", "tcp_flags")
     },
     **{
-        name: _cached(name, lambda builder: builder.policies)
+        name: _objects(name)
         for name in ("egress_allowed_by", "ingress_allowed_by", "egress_denied_by", "ingress_denied_by")
     },
-    **{
-        name: _cached(name, lambda builder: builder.services)
-        for name in ("source_service", "destination_service")
-    },
-    "node_labels": _cached("node_labels", lambda builder: builder.labels),
+    **{name: _objects(name) for name in ("source_service", "destination_service", "node_labels")},
     "time": lambda rows, _: rows.time,
-    "node_name": lambda rows, _: pa.array(rows.nodes, pa.string()),
     "Type": _type,
-    "drop_reason_desc": _drop_reason,
+    "drop_reason_desc": lambda rows, _: rows.reasons,
     "event_type": _event(0),
     "event_sub_type": _event(1),
     "trace_observation_point": lambda rows, _: _dictionary("trace_observation_point", rows.points),
     "traffic_direction": lambda rows, _: _dictionary("traffic_direction", rows.directions),
-    "is_reply": lambda rows, _: pa.array(rows.replies, pa.bool_()),
+    "is_reply": lambda rows, _: rows.replies,
     "source": _end(0, local=False),
     "destination": _end(1, local=False),
     "source_local": _end(0, local=True),
     "destination_local": _end(1, local=True),
-    "source_ip": lambda rows, _: _array([one.source for one in rows.addresses], pa.string()),
-    "source_xlated": lambda rows, _: _array([one.source_xlated for one in rows.addresses], pa.string()),
-    "destination_ip": lambda rows, _: _array([one.destination for one in rows.addresses], pa.string()),
+    "source_ip": _address("source"),
+    "source_xlated": _address("source_xlated"),
+    "destination_ip": _address("destination"),
     "protocol": lambda rows, _: _dictionary("protocol", rows.l4.protocol),
     "auth_type": _absent_is_null("auth_type"),
     "l7_type": _l7_type,

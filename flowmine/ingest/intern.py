@@ -4,7 +4,7 @@ One pod has several raw forms: `ID` and `workloads` exist only in its own node's
 `cluster_name`. The raw bytes are therefore only the key of a cache; the id comes from `labels.endpoint_id`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -99,8 +99,9 @@ class _Cache(dict[bytes, int]):
 class Endpoints:
     """Every endpoint of one reading: ids by raw form, and the tables ENDPOINTS and PODS, which grow meanwhile."""
 
-    def __init__(self) -> None:
-        """Begin with no endpoint known."""
+    def __init__(self, decode: Callable[[bytes], Any] | None = None) -> None:
+        """Begin with no endpoint known; ``decode`` makes a dict of a raw form, which is JSON by default."""
+        self._decode = decode or _from_json
         self._rows: dict[int, _Row] = {}
         self._pods: dict[tuple[int, str, str], _Pod] = {}
         self.seen: set[str] = set()
@@ -118,9 +119,9 @@ class Endpoints:
         self._arrays: tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]] | None = None
 
     def ids(
-        self, raws: Sequence[Any], nodes: Sequence[str | None]
+        self, raws: Sequence[Any] | pa.Array, nodes: Sequence[str | None]
     ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int8]]:
-        """Return the ids of raw endpoint objects (JSON bytes; empty where absent) and what each says of its place.
+        """Return the ids of raw endpoint objects (bytes; empty where absent) and what each says of its place.
 
         ``nodes`` are the emitting nodes, repeated where there are fewer than endpoints: their cluster is that of an
         endpoint which names none itself. Raise InputError where two different endpoints hash to one id.
@@ -159,7 +160,7 @@ class Endpoints:
         ids[rows] = list(map(known.__getitem__, keys))
 
     def _learn(self, raw: bytes) -> int:
-        form = _parse(raw)
+        form = _form(self._decode(raw)) if raw else _Form()
         number = len(self._forms)
         floating = not form.own_cluster and bool(form.labels or form.identity or form.pod_name)
         self._forms.append(form)
@@ -246,16 +247,18 @@ def _keep_few(kept: set[_Value], value: _Value) -> None:
             kept.remove(max(kept))
 
 
-def _parse(raw: bytes) -> _Form:
-    """Parse a raw endpoint, snake_case or camelCase, as leniently as its parts allow."""
-    if not raw:
-        return _Form()
+def _from_json(raw: bytes) -> Any:
+    """Decode a raw endpoint as leniently as can be; None where it is no JSON."""
     try:
-        value = msgspec.json.decode(raw)
+        return msgspec.json.decode(raw)
     except UnicodeDecodeError:
-        return _parse(raw.decode("utf-8", "replace").encode())
+        return _from_json(raw.decode("utf-8", "replace").encode())
     except (msgspec.MsgspecError, RecursionError):
-        return _Form()
+        return None
+
+
+def _form(value: object) -> _Form:
+    """Make a form of a decoded endpoint, snake_case or camelCase, as leniently as its parts allow."""
     if not isinstance(value, dict):
         return _Form()
     labels = tuple(_labels(value.get("labels")))

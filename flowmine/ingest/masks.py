@@ -6,7 +6,6 @@ import numpy as np
 
 from flowmine.ingest.intern import Endpoints
 from flowmine.ingest.rows import Rows
-from flowmine.ingest.shapes import NO_ADDRESSES
 from flowmine.schema import ENUMS
 
 __all__ = ["Presence"]
@@ -17,15 +16,15 @@ _OF_ENDPOINTS = ("labels", "identity", "ID", "pod_name", "namespace")
 
 _PRESENT: dict[str, Callable[[Rows], bool]] = {
     "time": lambda rows: rows.time.null_count < rows.length,
-    "verdict": lambda rows: rows.take("verdict").count(None) < rows.length,
-    "IP": lambda rows: any(one is not NO_ADDRESSES for one in rows.addresses),
+    "verdict": lambda rows: bool(rows.has("verdict").any()),
+    "IP": lambda rows: bool(rows.has("IP").any()),
     "l4": lambda rows: bool((rows.l4.protocol >= 0).any()),
-    "Type": lambda rows: rows.take("Type").count(None) < rows.length,
+    "Type": lambda rows: bool(rows.has("Type").any()),
     "node_name": lambda rows: any(rows.nodes),
     "event_type": lambda rows: not rows.events[2].all(),
     "traffic_direction": lambda rows: bool(rows.directions.any()),
     "trace_observation_point": lambda rows: bool(rows.points.any()),
-    "is_reply": lambda rows: any(reply is not None for reply in rows.replies),
+    "is_reply": lambda rows: rows.replies.null_count < rows.length,
 }
 """Field -> whether any of the rows carries it."""
 

@@ -17,6 +17,7 @@ from flowmine.ingest.intern import Endpoints
 from flowmine.ingest.jsonl import Keep, Lines
 from flowmine.ingest.lockstep import in_step
 from flowmine.ingest.shapes import decoders, fields_of
+from flowmine.ingest.structrows import StructRows
 from flowmine.ingest.times import nanoseconds
 from flowmine.ledger import Ledger
 from flowmine.schema import FLOWS
@@ -139,7 +140,7 @@ class Source:
             flows = reader.flows(block) if block is not None else self._finish(place, reader)
             if not flows:
                 continue
-            batch = self._fresh(builder.batch(flows))
+            batch = self._fresh(builder.batch(StructRows(flows, builder.tools)))
             held.append(batch.select(self.schema.names))
             rows += batch.num_rows
             self._tell_progress()
