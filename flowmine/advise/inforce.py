@@ -18,6 +18,7 @@ from flowmine.policy.codec import Unknown
 from flowmine.policy.files import Document
 from flowmine.policy.kinds import GATEWAY
 from flowmine.policy.model import Direction, Policy
+from flowmine.policy.selector import Term
 from flowmine.policy.shape import without_nulls
 
 __all__ = ["Governed", "InForce", "in_force", "own_cluster", "rule_key"]
@@ -97,15 +98,14 @@ class Governed:
         """Match every rule's subject against every party, once."""
         identities = [resolve(party, index.config) for party in parties]
         numbers: dict[tuple[object, ...], int] = {}
-        sets = np.array([numbers.setdefault(each.labels, len(numbers)) for each in identities], np.int64)
-        table = LabelTable(list(numbers))  # type: ignore[arg-type]
-        host = np.array([each.host for each in identities], np.bool_)
-        local = np.array([each.local for each in identities], np.bool_)
+        self._sets = np.array(
+            [numbers.setdefault(each.labels, len(numbers)) for each in identities], np.int64
+        )
+        self._table = LabelTable(list(numbers))  # type: ignore[arg-type]
+        self._host = np.array([each.host for each in identities], np.bool_)
+        self._local = np.array([each.local for each in identities], np.bool_)
         written = [entry for entry in index.entries if entry.origin.path]
-        self._holds: dict[Subject, Bools] = {
-            subject: table.all_hold(subject.terms)[sets] & (host == subject.node) & local
-            for subject in {entry.subject for entry in written}
-        }
+        self._holds = {subject: self.selects(subject) for subject in {entry.subject for entry in written}}
         self.rules: dict[tuple[str, str], Subject] = {rule_key(entry): entry.subject for entry in written}
         self._closing = {
             direction: {
@@ -113,6 +113,16 @@ class Governed:
             }
             for direction in Direction
         }
+
+    def labelled(self, terms: Iterable[Term]) -> Bools:
+        """Tell of each party whether all terms hold for its labels."""
+        found: Bools = self._table.all_hold(terms)[self._sets]
+        return found
+
+    def selects(self, subject: Subject) -> Bools:
+        """Tell of each party whether a subject selects it."""
+        found: Bools = self.labelled(subject.terms) & (self._host == subject.node) & self._local
+        return found
 
     def selected(self, rule: tuple[str, str]) -> Bools:
         """Tell of each party whether a rule selects it."""

@@ -30,12 +30,13 @@ class Gap:
 class Proof:
     """What the engine found: edges wrongly denied, and which entries (`policy reference:path`) no edge needs.
 
-    ``judged`` counts the sides of edges that were judged.
+    ``judged`` counts the sides that were judged, ``edges`` the edges of which they are.
     """
 
     gaps: tuple[Gap, ...]
     needless: tuple[str, ...]
     judged: int
+    edges: int = 0
 
 
 def prove(
@@ -61,6 +62,7 @@ def prove(
     gaps: list[Gap] = []
     needless: list[str] = []
     judged = 0
+    seen: set[int] = set()
     for cluster, every in sorted(policies.items()):
         for namespace in sorted({each.namespace or "" for each in every}):
             own = [each for each in every if (each.namespace or "") == namespace]
@@ -77,10 +79,11 @@ def prove(
                 gaps.extend(Gap(batch.rows[place], side.direction) for place in np.flatnonzero(denied))
                 needed |= _needed(side, mine)
                 judged += int(mine.sum())
+                seen.update(batch.rows[place] for place in np.flatnonzero(mine))
             origins = [each.origin for each in judgement.index.entries]
             written = {place for place, each in enumerate(origins) if each.path}
             needless.extend(sorted(str(origins[place]) for place in written - needed))
-    return Proof(tuple(dict.fromkeys(gaps)), tuple(needless), judged)
+    return Proof(tuple(dict.fromkeys(gaps)), tuple(needless), judged, len(seen))
 
 
 class _Homes:

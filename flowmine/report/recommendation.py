@@ -1,7 +1,7 @@
 """What a person must know of a recommendation beside its policies: one line a fact."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from flowmine.advise.recommend import Recommendation
 from flowmine.policy.model import Direction
@@ -36,14 +36,14 @@ def told(found: Recommendation) -> Iterator[str]:
             "that show names"
         )
     yield (
-        f"proved: {found.proof.judged:,} sides of {len(made.admitted):,} edges judged by the engine, all allowed"
+        f"proved: {found.proof.judged:,} sides of {found.proof.edges:,} edges judged by the engine, all allowed"
     )
 
 
 def _whole(found: Recommendation) -> str:
     made = found.synthesis
     refused = Counter(each.refused for each in made.standings if each.refused)
-    left = "".join(f"; {count:,} {why}" for why, count in sorted(refused.items()))
+    left = "".join(f"; {count:,} left out: {why}" for why, count in sorted(refused.items()))
     return f"{_counted(len(made.standings), 'workload')}, {_policies(len(made.proposals))}{left}"
 
 
@@ -51,11 +51,17 @@ def _policies(count: int) -> str:
     return f"{count:,} polic{'y' if count == 1 else 'ies'}"
 
 
-def _half_seen(standings: Iterable[Standing]) -> Iterator[str]:
+def _half_seen(standings: Sequence[Standing]) -> Iterator[str]:
+    """Yield the workloads that are not, or not wholly, closed for want of sight; those of clusters never seen together."""
+    seen = {each.workload.cluster for each in standings if each.seen}
+    elsewhere = Counter(each.workload.cluster for each in standings if each.workload.cluster not in seen)
     for each in standings:
-        if not each.refused and len(each.seen) < len(Direction):
-            what = f"only {next(iter(each.seen))} is closed" if each.seen else "no policy"
-            yield f"half seen, {what}: {each.workload.title}: {each.reason}"
+        if each.refused or len(each.seen) == len(Direction) or (seen and each.workload.cluster in elsewhere):
+            continue
+        what = f"only {next(iter(each.seen))} is closed" if each.seen else "no policy"
+        yield f"half seen, {what}: {each.workload.title}: {each.reason}"
+    for cluster, count in sorted(elsewhere.items() if seen else ()):
+        yield f"{_counted(count, 'workload')} of cluster {cluster}, whose own nodes are not in the capture: no policy"
 
 
 def _some(lines: Iterable[str]) -> Iterator[str]:

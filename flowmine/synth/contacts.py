@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 
 import pyarrow as pa
@@ -141,6 +142,7 @@ def is_expressible(link: Link) -> bool:
     return link.protocol in TRANSPORTS and link.port is not None
 
 
+@lru_cache(maxsize=131072)
 def canonical_ip(ip: str) -> str:
     """Return an address as it is written everywhere here: shortest, IPv4 not mapped into IPv6; other text as it is."""
     try:

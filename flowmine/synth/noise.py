@@ -94,9 +94,13 @@ def _of_source(links: list[Link], options: Options, title: Callable[[Spot], str]
     where = title(tried[0].target) if len(targets) == 1 else f"{len(targets)} targets"
     evidence = (
         f"{title(links[0].source)} tried {ports} port{'s' * (ports != 1)} of {where}, "
-        f"{sum(link.in_vain for link in tried)} of {len(tried)} in vain; {len(hits)} delivered edges left out"
+        f"{sum(link.in_vain for link in tried)} of {len(tried)} in vain; {_left_out(len(hits))}"
     )
     return Noise("scan" if scan else "sweep", links[0].source, tuple(hits), evidence, tuple(vain))
+
+
+def _left_out(count: int) -> str:
+    return f"{count:,} delivered edge{'s' * (count != 1)} left out" if count else "none was delivered"
 
 
 def _scan(links: list[Link], options: Options) -> list[Link]:

@@ -93,12 +93,13 @@ class _Condition:
 class Choice:
     """The selector chosen for a workload, within its namespace.
 
-    ``over`` names the endpoints that it selects although they are another workload's; ``fragile`` tells that it names
+    ``over`` names the workloads that it selects although it is not theirs, ``caught`` are their endpoints; ``fragile`` tells that it names
     values were seen to vary within the workload, so that one not seen yet would escape it.
     """
 
     selector: Selector
     over: tuple[str, ...] = ()
+    caught: tuple[int, ...] = ()
     fragile: bool = False
 
 
@@ -196,8 +197,9 @@ class _Index:
         masks = {each: self._mask(each) & others for each in conditions}
         found = _greedy(conditions, masks, others, positive=False) or []
         left = _joint(found, masks, others)
-        over = {party.title for place, party in enumerate(self._parties) if left >> place & 1}
-        return Choice(_written(found), over=tuple(sorted(over)))
+        caught = [party for place, party in enumerate(self._parties) if left >> place & 1]
+        over = sorted({party.title for party in caught})
+        return Choice(_written(found), over=tuple(over), caught=tuple(party.id for party in caught))
 
     def _mask(self, condition: _Condition) -> int:
         if condition.operator is Operator.EXISTS:

@@ -1,14 +1,16 @@
 """Where each workload stands: which of its sides the capture saw, and whether it gets a policy."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from flowmine.policy.model import Direction
 from flowmine.synth.scope import Scope
+from flowmine.synth.selectors import Choice
 from flowmine.synth.subjects import Workload, Workloads
 
-__all__ = ["Standing", "standings"]
+__all__ = ["Standing", "standings", "without_bystanders"]
 
 _STRAY = 0.01
 """Share of a workload's endpoints that may be half seen (a run that ended as the capture began)."""
@@ -48,3 +50,25 @@ def standings(seen: pa.Table, workloads: Workloads, scope: Scope) -> tuple[Stand
         reasons = dict.fromkeys(side[2] for side in sides if side[2]) if len(saw) < 2 else {}
         made.append(Standing(workload, frozenset(saw), "; ".join(list(reasons)[:3]), scope.refuses(workload)))
     return tuple(made)
+
+
+def without_bystanders(
+    stands: Sequence[Standing], choices: Sequence[Choice], workloads: Workloads
+) -> tuple[Standing, ...]:
+    """Return the standings with each side left open whose closing would also close a workload that gets no rules for it.
+
+    A selector that no stable label can make exact selects others too; where one of these was not seen, or is not asked
+    for, a policy would cut it off.
+    """
+    found = list(stands)
+    while True:
+        before = list(found)
+        for place, (standing, choice) in enumerate(zip(found, choices, strict=True)):
+            for other in sorted({workloads.of[endpoint] for endpoint in choice.caught}):
+                spared = standing.closed - found[other].closed
+                if spared:
+                    reason = f"its labels also select {found[other].workload.title}, which would be cut off"
+                    found[place] = replace(standing, seen=standing.seen - spared, reason=reason)
+                    break
+        if found == before:
+            return tuple(found)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from flowmine.edges import Edges
 from flowmine.policy.model import Direction
-from flowmine.synth.admission import Doorkeeper, LeftOut, is_judged
+from flowmine.synth.admission import Doorkeeper, LeftOut
 from flowmine.synth.assemble import Plan, Proposal, assemble
 from flowmine.synth.contacts import Contacts, canonical_ip, gather
 from flowmine.synth.dns import dns_rows
@@ -15,7 +15,7 @@ from flowmine.synth.options import Options
 from flowmine.synth.rules import Frame, draft
 from flowmine.synth.scope import Scope, is_system
 from flowmine.synth.selectors import Choice
-from flowmine.synth.standing import Standing, standings
+from flowmine.synth.standing import Standing, standings, without_bystanders
 from flowmine.synth.traffic import links
 
 __all__ = ["Synthesis", "synthesise"]
@@ -47,7 +47,7 @@ def synthesise(edges: Edges, options: Options, scope: Scope) -> Synthesis:
     scene = look(edges)
     every = list(links(edges.edges, scene.universe, scene.workloads))
     noise = find_noise(every, options, scene.title, dns_rows(edges))
-    stands = standings(edges.seen, scene.workloads, scope)
+    stands = without_bystanders(standings(edges.seen, scene.workloads, scope), scene.choices, scene.workloads)
     closed = {place: each.closed for place, each in enumerate(stands) if each.closed}
     doorkeeper = Doorkeeper(scene.universe, scope, {row for each in noise for row in each.rows})
     admitted, left_out = doorkeeper.sort(every, closed, scene.title)
@@ -59,7 +59,7 @@ def synthesise(edges: Edges, options: Options, scope: Scope) -> Synthesis:
         )
         for place in closed
     ]
-    rows = frozenset(link.row for link in admitted if is_judged(link, closed))
+    rows = frozenset(link.row for link in admitted)
     proposals = assemble(plans, scope.per, options.cilium)
     return Synthesis(scene, frame, proposals, stands, noise, left_out, rows)
 

@@ -14,7 +14,9 @@ def _choices(*ends):
     edges = Capture().add(*ends).edges()
     universe = survey(edges.endpoints, edges.pods)
     workloads = group(universe)
-    return {item.name: choice for item, choice in zip(workloads.items, choose(universe, workloads), strict=True)}
+    return {
+        item.name: choice for item, choice in zip(workloads.items, choose(universe, workloads), strict=True)
+    }
 
 
 def test_one_readable_label_is_enough_where_it_is_unique():
@@ -134,7 +136,9 @@ def test_joined_selectors_select_what_they_did():
     )
     joined = join_selectors([three, two, one])
     pods = [
-        (Label("k8s", "app", app), Label("k8s", NAMESPACE_KEY, namespace)) for app in "abc" for namespace in "xyz"
+        (Label("k8s", "app", app), Label("k8s", NAMESPACE_KEY, namespace))
+        for app in "abc"
+        for namespace in "xyz"
     ]
     for labels in pods:
         before = any(each.matches(labels) for each in (one, two, three))

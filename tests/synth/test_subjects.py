@@ -36,9 +36,7 @@ def test_runs_of_a_cron_job_are_one_workload():
 
 def test_pod_names_stand_in_for_workloads_that_were_not_reported():
     """Older captures report no workload; then the pod's own name says which rollouts belong together."""
-    ends = [
-        pod("shop", f"web-{h}-x2x4z", tier="web", build=h) for h in ("7d9f8b6c5d", "54dddb86bf")
-    ]
+    ends = [pod("shop", f"web-{h}-x2x4z", tier="web", build=h) for h in ("7d9f8b6c5d", "54dddb86bf")]
     assert {"shop/web": 2} == _names(*ends)
 
 

@@ -94,6 +94,18 @@ def test_a_half_seen_side_stays_open():
     assert "egress" not in found["shop/api"] and "ingress" in found["shop/api"]
 
 
+def test_a_selector_that_is_not_exact_cuts_nobody_off():
+    """A workload whose labels also select a half-seen one is left open as far as that one is."""
+    old, new = pod("shop", "", "Deployment/a", app="x"), pod("shop", "", "Deployment/a", app="x", color="red")
+    other = pod("shop", "", "Deployment/b", app="x", color="blue")
+    capture = Capture().talk(old, WEB, 80).talk(new, WEB, 80).talk(other, WEB, 80)
+    assert "shop/a" in _policies(capture)
+    capture.half_see(other, ingress=True)
+    assert "egress" not in _policies(capture)["shop/a"]
+    capture.half_see(other)
+    assert "shop/a" not in _policies(capture)
+
+
 def test_same_app_in_two_peer_namespaces_keeps_both():
     """Peers of the same labels in two namespaces are both allowed, each by its namespace."""
     one, two = pod("a", app="client"), pod("b", app="client")
