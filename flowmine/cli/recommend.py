@@ -57,8 +57,15 @@ class WholeTrafficCommand(click.Command):
 )
 @click.option("--include-system", is_flag=True, help="Also policies of kube-system, cilium and the like.")
 @click.option(
-    "-o", "--output", default="-", metavar="DIR|-|json", help="A folder to write, YAML (-) or JSON on stdout."
+    "-o", "--output", metavar="DIR|-|json", help="A folder to write, YAML (-, the default) or JSON on stdout."
 )
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Add what is missing to the policies in this folder instead.",
+)
+@click.option("--dry-run", is_flag=True, help="With --into: print the unified diff and write nothing.")
 @click.option(
     "--per", type=click.Choice(["workload", "namespace", "flow"]), default="workload", show_default=True
 )
@@ -100,7 +107,15 @@ class WholeTrafficCommand(click.Command):
 @click.option(
     "--cilium", metavar="VERSION", help="Write for this version (default: the one that made the capture)."
 )
-def recommend(capture: Capture, output: str, prove: bool, evidence: str, **asked: Any) -> None:
+def recommend(
+    capture: Capture,
+    output: str | None,
+    into: Path | None,
+    dry_run: bool,
+    prove: bool,
+    evidence: str,
+    **asked: Any,
+) -> None:
     """Write the least CiliumNetworkPolicies that allow what was seen, and nothing else.
 
     Every workload whose own node is in the capture gets one policy with both directions closed but for what was
@@ -108,10 +123,17 @@ def recommend(capture: Capture, output: str, prove: bool, evidence: str, **asked
     edge by the result.
     """
     from flowmine.advise.recommend import recommend as advise
+    from flowmine.cli.merging import merged, write_merged
     from flowmine.edges import COLUMNS, REQUEST_COLUMNS, aggregate
     from flowmine.report.policies import EvidenceIn
     from flowmine.report.recommendation import told
 
+    if into and output:
+        raise UsageError(
+            "--into and -o contradict each other: add to the policies there are, or write new ones"
+        )
+    if dry_run and not into:
+        raise UsageError("--dry-run shows what --into would do: give --into DIR too")
     scope = _scope(asked)
     options = _options(asked)
     with capture.reading(columns=(*COLUMNS, *REQUEST_COLUMNS) if options.l7 else COLUMNS) as reading:
@@ -128,7 +150,12 @@ def recommend(capture: Capture, output: str, prove: bool, evidence: str, **asked
         if prove:
             for line in _needless(found):
                 reading.tell(line)
-    write_proposals(found.synthesis.proposals, edges, output, EvidenceIn(evidence))
+        if into:
+            changes = merged(found, edges, into, EvidenceIn(evidence), reading.tell)
+    if into:
+        write_merged(changes, dry_run=dry_run)
+    else:
+        write_proposals(found.synthesis.proposals, edges, output or "-", EvidenceIn(evidence))
 
 
 def _need_labels(ledger: "Ledger") -> None:

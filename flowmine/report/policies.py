@@ -15,7 +15,17 @@ from flowmine.synth.assemble import Proposal
 from flowmine.synth.draft import Reason
 from flowmine.synth.evidence import Evidence
 
-__all__ = ["EvidenceIn", "as_list", "comment_on", "documents", "folder", "stream", "write_folder"]
+__all__ = [
+    "EvidenceIn",
+    "Witnesses",
+    "as_list",
+    "cluster_folder",
+    "comment_on",
+    "documents",
+    "folder",
+    "stream",
+    "write_folder",
+]
 
 _WIDTH = 100
 _CLUSTER_WIDE = "_cluster"
@@ -61,7 +71,7 @@ def folder(
         policy = proposal.policy
         home = _CLUSTER_WIDE if policy.kind is Kind.CCNP else policy.namespace or "default"
         path = f"{home}/{policy.name}.yaml"
-        files[f"{_safe(proposal.cluster)}/{path}" if several else path] = text
+        files[f"{cluster_folder(proposal.cluster)}/{path}" if several else path] = text
     return files
 
 
@@ -104,7 +114,8 @@ def write_folder(files: dict[str, str], target: Path) -> tuple[str, ...]:
     return tuple(sorted(path for path in found if path not in files))
 
 
-def _safe(cluster: str) -> str:
+def cluster_folder(cluster: str) -> str:
+    """Return the name of a cluster's folder, where there are several."""
     return cluster if cluster and cluster.strip(".") and "/" not in cluster else "_unnamed"
 
 
