@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 __all__ = ["CutShort", "Readable", "compression_of", "decompress"]
 
-_READ = 1 << 16
+_READ = 1 << 15
 
 
 class CutShort(Exception):

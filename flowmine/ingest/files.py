@@ -42,10 +42,9 @@ class Input:
         self._path, self._stream, self._pipe = path, stream, pipe
         self._started: Iterator[bytes] | None = None
 
-    @property
-    def again(self) -> bool:
-        """Tell whether the input can be read more than once."""
-        return self._path is not None
+    def reads(self, stream: object) -> bool:
+        """Tell whether the input reads this very stream."""
+        return stream is self._stream
 
     def recognise(self, *, in_folder: bool) -> str | None:
         """Look at the beginning; return why the input is not to be read, None where it is.
@@ -138,10 +137,8 @@ def find(
     notes: list[str] = []
     seen: set[tuple[int, int]] = set()
     for one in inputs:
-        if not isinstance(one, (str, os.PathLike)):
-            _add(found, Input(getattr(one, "name", None) or "stream", stream=one))
-        elif os.fspath(one) == "-":
-            _add(found, Input("stdin", stream=sys.stdin.buffer))
+        if not isinstance(one, (str, os.PathLike)) or os.fspath(one) == "-":
+            _add_stream(found, one, notes)
         else:
             for path in _matching(os.fspath(one)):
                 if path.is_dir():
@@ -184,6 +181,17 @@ def _add(found: list[Input], one: Input) -> None:
     if reason := one.recognise(in_folder=False):
         raise InputError(f"{one.name}: {reason}")
     found.append(one)
+
+
+def _add_stream(found: list[Input], one: str | os.PathLike[str] | BinaryIO, notes: list[str]) -> None:
+    if isinstance(one, (str, os.PathLike)):
+        name, stream = "stdin", sys.stdin.buffer
+    else:
+        name, stream = str(getattr(one, "name", None) or "stream"), one
+    if any(other.reads(stream) for other in found):
+        notes.append(f"{name}: named more than once, read once")
+    else:
+        _add(found, Input(name, stream=stream))
 
 
 def _add_folder(

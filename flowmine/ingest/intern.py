@@ -55,7 +55,9 @@ class _Form:
     @property
     def own_cluster(self) -> bool:
         """Tell whether the form itself names its cluster."""
-        return bool(self.cluster_name) or any(parse(label).key == CLUSTER_KEY for label in self.labels)
+        return bool(self.cluster_name) or any(
+            parse(label).key == CLUSTER_KEY and parse(label).value for label in self.labels
+        )
 
     def canonical(self, cluster_name: str) -> CanonicalEndpoint:
         """Return what the form stands for in an event of a node of ``cluster_name``."""

@@ -8,9 +8,9 @@ import msgspec
 
 from flowmine.errors import InputError
 from flowmine.ingest.blocks import Block, Unreadable
+from flowmine.ingest.events import tell
 from flowmine.ingest.normal import canonical_record, record_kind
 from flowmine.ingest.shapes import NO_ADDRESSES, Decoders, is_odd
-from flowmine.ingest.times import nanoseconds
 from flowmine.ingest.wrappers import Partials, payloads
 from flowmine.ledger import Ledger
 
@@ -246,27 +246,8 @@ class Lines:
         raise ValueError("too many fields of a wrong type")
 
     def _tell(self, kind: str, record: dict[str, Any]) -> None:
-        """Write an event that is no flow into the ledger."""
         self.events += 1
-        node, at = str(record.get("node_name") or ""), nanoseconds(record.get("time"))
-        event = record[kind]
-        if kind == "lost_events":
-            count = event.get("num_events_lost", 0)
-            first, last = nanoseconds(event.get("first")), nanoseconds(event.get("last"))
-            self._ledger.add(
-                "lost",
-                str(event.get("source", "UNKNOWN_LOST_EVENT_SOURCE")),
-                node=node,
-                count=int(count) if str(count).isdigit() else 0,
-                first=at if first is None else first,
-                last=at if last is None else last,
-            )
-        elif kind == "node_status":
-            state = str(event.get("state_change", "UNKNOWN_NODE_STATE"))
-            for name in event.get("node_names") or [node]:
-                self._ledger.add("node_status", state, node=str(name), first=at)
-        else:
-            self._ledger.add("skipped", kind, node=node, first=at)
+        tell(self._ledger, kind, record)
 
     def _unreadable(self, stretch: Unreadable) -> None:
         if stretch.cut:

@@ -136,6 +136,14 @@ def test_standard_input_and_pipes_are_read(tmp_path: Path) -> None:
     writer.join()
 
 
+def test_a_stream_named_twice_is_read_once() -> None:
+    """Two readers of one stream would tear its lines."""
+    stream = io.BytesIO(lines(*(record(number, uuid=None) for number in range(2000))))
+    source = open_flows(stream, stream)
+    assert 2000 == read(source).num_rows
+    assert ["stream: named more than once, read once"] == source.ledger.notes
+
+
 def test_a_stream_can_be_read_only_once_and_a_file_again(tmp_path: Path) -> None:
     """A second reading of a stream is an error and not an empty answer."""
     source = opened(lines(record(0)))
