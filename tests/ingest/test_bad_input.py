@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from flowmine.errors import FlowmineError, InputError
 from flowmine.ingest import open_flows
 from flowmine.ingest.blocks import LONGEST
+from flowmine.ingest.compression import decompress
 from tests.ingest.making import CLIENT, flow, lines, opened, read, record, row, rows
 
 GOOD = lines(record(0))
@@ -110,6 +111,17 @@ def test_a_gzip_member_with_a_wrong_checksum_is_told() -> None:
     assert source.ledger.notes[0].startswith("stream: corrupt gzip data before compressed byte")
     with pytest.raises(InputError, match=r"^stream: corrupt gzip data"):
         read(opened(bytes(first) + second, strict=True))
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
+def test_what_decompresses_to_far_more_comes_in_bounded_pieces(compress: Any) -> None:
+    """A bomb of 100 MB of blanks is read a few megabytes at a time, and the flow before it is there."""
+    stored = compress(GOOD + b" " * 100_000_000 + b"\n" + lines(record(1)))
+    assert max(map(len, decompress(iter([stored])))) < 20_000_000
+    assert len(stored) < 200_000
+    source = opened(stored)
+    assert 2 == read(source).num_rows
+    assert ["stream:2: a line longer than 32 MiB"] == source.ledger.named
 
 
 def test_garbage_after_a_gzip_member_is_told() -> None:
