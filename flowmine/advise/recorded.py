@@ -1,7 +1,11 @@
 """A capture as advice is given on it: who there is, who called whom, what names were asked for, and what was noise."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
 
 from flowmine.edges import Edges
 from flowmine.synth.contacts import address_names, canonical_ip
@@ -16,13 +20,19 @@ __all__ = ["Recorded", "recorded"]
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a capture shows; `links` has one link a row of EDGES, `names` are by workload and address."""
+    """What a capture shows.
+
+    `links` has one link a row of EDGES, and `last_delivered` the time when each was last delivered; `names` are by workload
+    and address; `denied_requests` are rows of REQUESTS by row of EDGES.
+    """
 
     edges: Edges
     scene: Scene
     links: tuple[Link, ...]
     names: Mapping[int, Mapping[str, tuple[str, ...]]]
     noise: tuple[Noise, ...]
+    last_delivered: tuple[datetime | None, ...]
+    denied_requests: Mapping[int, tuple[int, ...]]
 
     def names_of(self, endpoint: int, ip: str) -> tuple[str, ...]:
         """Return the names by which an endpoint's workload asked for an address."""
@@ -48,6 +58,15 @@ def recorded(edges: Edges, options: Options | None = None) -> Recorded:
     scene = look(edges)
     every = tuple(links(edges.edges, scene.universe, scene.workloads))
     names = address_names(edges.names, scene.universe, scene.workloads)
-    return Recorded(
-        edges, scene, every, names, find_noise(every, options or Options(), scene.title, dns_rows(edges))
-    )
+    noise = find_noise(every, options or Options(), scene.title)
+    times = edges.edges["last_delivered"].cast(pa.timestamp("us", tz="UTC"), safe=False).to_pylist()
+    return Recorded(edges, scene, every, names, noise, tuple(times), _denied(edges))
+
+
+def _denied(edges: Edges) -> dict[int, tuple[int, ...]]:
+    found: dict[int, tuple[int, ...]] = defaultdict(tuple)
+    columns = (edges.requests[name].to_pylist() for name in ("edge", "denied"))
+    for row, (edge, denied) in enumerate(zip(*columns, strict=True)):
+        if denied:
+            found[edge] += (row,)
+    return dict(found)
