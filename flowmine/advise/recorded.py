@@ -58,7 +58,7 @@ def recorded(edges: Edges, options: Options | None = None) -> Recorded:
     scene = look(edges)
     every = tuple(links(edges.edges, scene.universe, scene.workloads))
     names = address_names(edges.names, scene.universe, scene.workloads)
-    noise = find_noise(every, options or Options(), scene.title)
+    noise = find_noise(every, options or Options(), scene.title, dns_rows(edges))
     times = edges.edges["last_delivered"].cast(pa.timestamp("us", tz="UTC"), safe=False).to_pylist()
     return Recorded(edges, scene, every, names, noise, tuple(times), _denied(edges))
 
