@@ -29,8 +29,8 @@ __all__ = [
     "enum_type",
 ]
 
-VERSION = 1
-"""Of all tables below; stored files carry it."""
+VERSION = 2
+"""Of all tables below; stored files carry it. Version 1 had no names and identities of pods in FLOWS."""
 
 TIME = pa.timestamp("ns", tz="UTC")
 _ENUM = pa.dictionary(pa.int8(), pa.string())
@@ -127,6 +127,10 @@ FLOWS = pa.schema(
         ("destination", pa.uint64()),
         ("source_local", pa.bool_()),  # that end is on the emitting node; null = the event cannot tell
         ("destination_local", pa.bool_()),
+        ("source_pod", pa.string()),  # names and identities as the event has them; null where it has none
+        ("destination_pod", pa.string()),
+        ("source_identity", pa.uint32()),
+        ("destination_identity", pa.uint32()),
         ("source_ip", pa.string()),
         ("source_xlated", pa.string()),
         ("destination_ip", pa.string()),

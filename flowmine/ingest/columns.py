@@ -107,6 +107,14 @@ def _end(place: int, *, local: bool) -> _Maker:
     return make
 
 
+def _told(place: int, what: str) -> _Maker:
+    def make(rows: Rows, _: Builder) -> pa.Array:
+        column: pa.Array = getattr(rows.told, what)
+        return column.slice(place * rows.length, rows.length)
+
+    return make
+
+
 def _l4(name: str) -> _Maker:
     return lambda rows, _: _nullable(getattr(rows.l4, name), FLOWS.field(name).type)
 
@@ -193,6 +201,10 @@ _MAKERS: dict[str, _Maker] = {
     "destination": _end(1, local=False),
     "source_local": _end(0, local=True),
     "destination_local": _end(1, local=True),
+    "source_pod": _told(0, "pods"),
+    "destination_pod": _told(1, "pods"),
+    "source_identity": _told(0, "identities"),
+    "destination_identity": _told(1, "identities"),
     "source_ip": _address("source"),
     "source_xlated": _address("source_xlated"),
     "destination_ip": _address("destination"),

@@ -6,7 +6,7 @@ One pod has several raw forms: `ID` and `workloads` exist only in its own node's
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -18,7 +18,7 @@ from flowmine.ingest.caches import distinct
 from flowmine.labels import CLUSTER_KEY, UNKNOWN_ID, CanonicalEndpoint, canonical, endpoint_id, parse
 from flowmine.schema import ENDPOINTS, PODS
 
-__all__ = ["HAS_ID", "HOST", "PLACE", "UNSEEN", "Endpoints", "cluster_of_node"]
+__all__ = ["HAS_ID", "HOST", "PLACE", "UNSEEN", "Endpoints", "Told", "cluster_of_node"]
 
 UNSEEN, HAS_ID, HOST, PLACE = range(4)
 """What a raw form says of where the end is: nothing; a local endpoint; the node itself; not on the node."""
@@ -37,6 +37,13 @@ def cluster_of_node(node_name: str | None) -> str:
     """
     cluster, slash, _ = (node_name or "").partition("/")
     return cluster if slash else ""
+
+
+class Told(NamedTuple):
+    """Columns with one value an endpoint object: the pod's name, the numeric identity."""
+
+    pods: pa.Array
+    identities: pa.Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +149,16 @@ class Endpoints:
         if floating.any():
             self._place(ids, np.flatnonzero(floating), numbers, nodes)
         return ids, local
+
+    def told(self, raws: Sequence[Any] | pa.Array) -> Told:
+        """Return the pod names and numeric identities that raw endpoint objects carry; null where there is none."""
+        values, places = distinct(raws)
+        forms = [self._forms[self._cache[raw]] for raw in values]
+        rows = pa.array(places)
+        return Told(
+            pa.array([form.pod_name or None for form in forms], pa.string()).take(rows),
+            pa.array([form.identity or None for form in forms], pa.uint32()).take(rows),
+        )
 
     def _place(
         self,

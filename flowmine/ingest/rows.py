@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from flowmine.ingest.caches import Objects
-from flowmine.ingest.intern import HAS_ID, HOST, PLACE, UNSEEN, Endpoints
+from flowmine.ingest.intern import HAS_ID, HOST, PLACE, UNSEEN, Endpoints, Told
 from flowmine.ingest.names import Codes
 from flowmine.ingest.shapes import Aggregate, Layer7
 from flowmine.schema import ENUMS
@@ -159,6 +159,11 @@ class Rows(ABC):
             End(ids[: self.length], _local(source, target)),
             End(ids[self.length :], _local(target, source)),
         )
+
+    @cached_property
+    def told(self) -> Told:
+        """What the endpoints say of themselves: those of the sources, then those of the destinations."""
+        return self.tools.endpoints.told(self.raw_ends())
 
     def objects(self, field: str) -> pa.Array:
         """Return the values of an object with few distinct ones as a column."""

@@ -156,7 +156,12 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "trace_observation_point": ("trace_observation_point", "event_type"),
     "is_reply": ("is_reply", "reply"),
     **dict.fromkeys(
-        ("source", "destination", "source_local", "destination_local"), ("source", "destination")
+        (
+            f"{end}{what}"
+            for end in ("source", "destination")
+            for what in ("", "_local", "_pod", "_identity")
+        ),
+        ("source", "destination"),
     ),
     "source_ip": ("IP",),
     "source_xlated": ("IP",),
