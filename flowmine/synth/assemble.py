@@ -7,6 +7,7 @@ from hashlib import blake2b
 from flowmine.policy.model import Direction, Entry, Kind, Policy, Rule, Selector
 from flowmine.synth.draft import Draft, Reason
 from flowmine.synth.naming import dns_name
+from flowmine.synth.reduce import reduce_entries
 from flowmine.synth.scope import Per
 from flowmine.synth.subjects import Workload
 
@@ -101,7 +102,8 @@ def _part(
     entries: dict[Direction, tuple[Entry, ...]] = {}
     reasons: dict[tuple[Direction, int], Reason] = {}
     for direction, drafts in sides.items():
-        listed = [(entry, draft.reason) for draft in drafts for entry in draft.entries(cilium)]
+        written = [(entry, draft.reason) for draft in drafts for entry in draft.entries(cilium)]
+        listed = reduce_entries(written, Reason.joined)
         entries[direction] = tuple(entry for entry, _ in listed) or (CLOSED,)
         reasons.update({(direction, place): reason for place, (_, reason) in enumerate(listed)})
         if not listed:

@@ -26,6 +26,17 @@ class Reason:
     remarks: tuple[str, ...] = ()
     closes: bool = False
 
+    def joined(self, other: "Reason") -> "Reason":
+        """Return one reason for two entries that became one."""
+        return Reason(
+            about=self.about if other.about == self.about else f"{self.about}, {other.about}",
+            rows=tuple(sorted({*self.rows, *other.rows})),
+            required="; ".join(dict.fromkeys(filter(None, (self.required, other.required)))),
+            notes=tuple(dict.fromkeys((*self.notes, *other.notes))),
+            remarks=tuple(dict.fromkeys((*self.remarks, *other.remarks))),
+            closes=self.closes and other.closes,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:

@@ -14,7 +14,8 @@ __all__ = ["Evidence", "Witness"]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Events behind a rule: ``flows`` a count, ``hours`` distinct clock hours, sides whose own node told of them."""
+    """Events behind a rule: ``flows`` a count, ``hours`` distinct clock hours of the ``window`` of the capture in which
+    anything was seen, sides whose own node told of them."""
 
     flows: int = 0
     first: datetime | None = None
@@ -22,6 +23,7 @@ class Evidence:
     hours: int = 0
     egress: bool = False
     ingress: bool = False
+    window: int = 0
 
     @property
     def sides(self) -> str:
@@ -32,12 +34,19 @@ class Evidence:
             "seen at the caller's side" if self.egress else "seen at the called side" if self.ingress else ""
         )
 
+    @property
+    def _of_window(self) -> str:
+        if self.window <= 1:
+            return f"{self.hours} hour"
+        only = "only " if self.hours == 1 else ""
+        return f"{only}{self.hours} of {self.window} hours"
+
     def __str__(self) -> str:
         if not self.flows:
             return "no flow was seen"
         text = f"{self.flows:,} flow{'s' * (self.flows != 1)}"
         if self.hours:
-            text += f" in {self.hours} hour{'s' * (self.hours != 1)}"
+            text += f" in {self._of_window}"
         if self.first and self.last:
             text += f", {_span(self.first, self.last)}"
         return f"{text}, {self.sides}" if self.egress or self.ingress else text
@@ -80,6 +89,7 @@ class Witness:
             hours=len(hours),
             egress=any(row[3] for row in chosen),
             ingress=any(row[4] for row in chosen),
+            window=self.hours,
         )
 
 
