@@ -40,7 +40,7 @@ class Pod:
         return Party(tuple(sorted(map(str, self.labels))))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Subject:
     """A rule of a proposal (both by place): whom it selects of those seen."""
 
@@ -49,7 +49,7 @@ class Subject:
     pods: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Wish:
     """A recommended entry and the questions (by place) that must pass at its side.
 
