@@ -53,13 +53,11 @@ def write_changes(changes: Sequence[Change]) -> None:
     try:
         for change in changes:
             _check_unchanged(change)
+        for change in changes:
             made += _make_folders(change.path.parent)
             drafts.append((change, _draft(change.path, change.after)))
         _put_in_place(drafts)
     except OSError as error:
-        for folder in reversed(made):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
         where = error.filename or "the folder"
         raise UsageError(
             f"{where}: cannot be written, nothing was changed: {error.strerror or error}"
@@ -67,6 +65,9 @@ def write_changes(changes: Sequence[Change]) -> None:
     finally:
         for _, draft in drafts:
             draft.unlink(missing_ok=True)
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):  # those that hold new files stay
+                folder.rmdir()
 
 
 def _check_unchanged(change: Change) -> None:
@@ -89,18 +90,20 @@ def _make_folders(folder: Path) -> list[Path]:
 def _draft(path: Path, data: bytes) -> Path:
     """Write the data to a new file beside the path, with the owner and the mode of what is there."""
     handle, name = tempfile.mkstemp(prefix=f".tmp-{path.name}-", dir=path.parent)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
     draft = Path(name)
-    if path.exists():
-        there = path.stat()
-        draft.chmod(there.st_mode & 0o7777)
-        with contextlib.suppress(OSError):
-            os.chown(draft, there.st_uid, there.st_gid)
-    else:
-        draft.chmod(_NEW_FILE_MODE)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        there = path.stat() if path.exists() else None
+        draft.chmod(there.st_mode & 0o7777 if there else _NEW_FILE_MODE)
+        if there and (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
+            with contextlib.suppress(OSError):  # only root may give files away
+                os.chown(draft, there.st_uid, there.st_gid)
+    except OSError:
+        draft.unlink()
+        raise
     return draft
 
 
