@@ -1,5 +1,6 @@
 """Objects with few distinct values, parsed once each: raw bytes in, whole columns out."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -98,8 +99,10 @@ class Objects:
     def counts(self, raws: Sequence[Any] | pa.Array) -> dict[Any, int]:
         """Return how often each value occurs."""
         values, places = _distinct_or_null(raws)
-        counts = np.bincount(places[places >= 0], minlength=len(values)).tolist()
-        return dict(zip(map(self._parse, values), counts, strict=True))
+        counts: Counter[Any] = Counter()
+        for value, count in zip(values, np.bincount(places[places >= 0]).tolist(), strict=True):
+            counts[self._parse(value)] += count
+        return counts
 
 
 def _distinct_or_null(raws: Sequence[Any] | pa.Array) -> tuple[list[bytes], npt.NDArray[np.int32]]:

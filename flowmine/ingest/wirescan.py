@@ -5,7 +5,7 @@ is found is where a field's value lies, or the number itself. Nothing is copied.
 messages and taking their fields out again, and what is not wanted costs next to nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,7 +13,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["BYTES", "NUMBER", "PADDING", "Field", "Found", "Layout", "Slices", "buffer_of", "scan"]
+__all__ = [
+    "BYTES",
+    "NUMBER",
+    "PADDING",
+    "Bools",
+    "Bytes",
+    "Field",
+    "Found",
+    "Ints",
+    "Layout",
+    "Slices",
+    "joined",
+    "scan",
+]
 
 NUMBER, BYTES = 0, 2
 """Protobuf's wire types: a varint; a length, and as many bytes."""
@@ -42,12 +55,16 @@ class Layout:
     def __init__(self, fields: Mapping[str, Field]) -> None:
         """Take the fields, in the order of their places."""
         self.places = {name: place for place, name in enumerate(fields)}
+        self.numbers = tuple(field.kind == NUMBER for field in fields.values())
         self.repeated = np.array([*(field.repeated for field in fields.values()), False])
-        self.long = {field.number << 3 | field.kind: place for place, field in enumerate(fields.values())}
+        tags = {field.number << 3 | field.kind: place for place, field in enumerate(fields.values())}
+        self.tags = np.array(sorted([*tags, np.iinfo(np.int64).max]), np.int64)
+        self.places_of_tags = np.array([tags.get(tag, len(fields)) for tag in self.tags.tolist()], np.int64)
         self.codes = np.full(1 << 16, len(fields), np.uint8)
-        for tag, place in self.long.items():
+        for tag, place in tags.items():
             if tag < 128:
                 self.codes[tag :: 1 << 8] = place
+                self.codes[tag | 128] = place  # in one byte more than it needs
             elif tag < 1 << 14:
                 self.codes[(tag >> 7) << 8 | tag & 127 | 128] = place
 
@@ -83,6 +100,13 @@ class Slices:
         return every.take(pa.array(places, mask=~present))
 
 
+class Bytes(NamedTuple):
+    """Bytes followed by padding, as a buffer for Arrow and as an array."""
+
+    buffer: pa.Buffer
+    array: npt.NDArray[np.uint8]
+
+
 class Found(NamedTuple):
     """What `scan` found: of each wanted field a row of values, and which messages are not to be trusted.
 
@@ -96,6 +120,10 @@ class Found(NamedTuple):
     end: Ints
     first: Ints
     odd: Bools
+
+    def take(self, rows: Any) -> "Found":
+        """Return what was found of some messages."""
+        return Found(self.layout, self.value[:, rows], self.end[:, rows], self.first[:, rows], self.odd[rows])
 
     def numbers(self, name: str) -> Ints:
         """Return the values of a varint field as 64-bit words; -1 where absent, if it cannot be negative itself."""
@@ -113,12 +141,12 @@ class Found(NamedTuple):
         return Slices(self.first[place], self.end[place])
 
 
-def buffer_of(messages: list[bytes]) -> tuple[pa.Buffer, npt.NDArray[np.uint8], Slices]:
-    """Return the messages in one padded buffer, the same as an array, and where each lies."""
+def joined(messages: Sequence[bytes]) -> tuple[Bytes, Slices]:
+    """Return messages in one padded buffer, and where each lies."""
     data = b"".join((*messages, bytes(PADDING)))
     ends = np.cumsum(np.fromiter(map(len, messages), np.int64, len(messages)))
     starts = np.concatenate((np.zeros(1, np.int64), ends[:-1])) if messages else ends
-    return pa.py_buffer(data), np.frombuffer(data, np.uint8), Slices(starts, ends)
+    return Bytes(pa.py_buffer(data), np.frombuffer(data, np.uint8)), Slices(starts, ends)
 
 
 def scan(data: npt.NDArray[np.uint8], where: Slices, layout: Layout) -> Found:
@@ -127,7 +155,7 @@ def scan(data: npt.NDArray[np.uint8], where: Slices, layout: Layout) -> Found:
     value, first = (np.full((width + 1) * count, -1, np.int64) for _ in range(2))
     end = np.zeros((width + 1) * count, np.int64)
     odd = np.zeros(count, bool)
-    rows = np.flatnonzero(where.end > where.start)
+    rows = np.flatnonzero((where.start >= 0) & (where.end > where.start))
     begin, stop = where.start[rows], where.end[rows]
     for _ in range(_MOST_FIELDS):
         if not len(rows):
@@ -197,7 +225,8 @@ def _read_long(
     tag, position = _varint(data, begin[rows])
     word, position = _varint(data, position)
     numeric = tag & 7 == NUMBER
-    codes[rows] = [layout.long.get(one, len(layout.places)) for one in tag.tolist()]
+    found = np.searchsorted(layout.tags, tag)
+    codes[rows] = np.where(layout.tags[found] == tag, layout.places_of_tags[found], len(layout.places))
     content[rows] = np.where(numeric, word, position)
     too_long = (word < 0) | (word > len(data))
     after[rows] = np.where(numeric, position, np.where(too_long, len(data), position + word))
