@@ -42,6 +42,7 @@ from flowmine.policy.model import (
     Selector,
 )
 from flowmine.ports import ICMP
+from flowmine.synth.lower import LIMIT
 from flowmine.synth.naming import dns_name
 from flowmine.synth.options import Options
 from flowmine.synth.traffic import Spot
@@ -193,12 +194,19 @@ def _wanted(
 def _appended(
     manifest: Mapping[str, Any], path: Path, direction: Direction, shown: list[Any]
 ) -> tuple[Op, ...]:
-    """Append entries to a direction's list; where there is none, or an empty one in another shape, begin it."""
+    """Append entries to a direction's list, or begin it.
+
+    A NetworkPolicy that names its `policyTypes` must name the direction: Cilium does not look at them (SEMANTICS 10), others do.
+    """
     spec = value_at(manifest, path)
     where = (*path, direction.value)
-    if not isinstance(spec.get(direction.value), list):
-        return (add(where, shown),)
-    return tuple(add((*where, END), each) for each in shown)
+    ops: tuple[Op, ...] = (add(where, shown),)
+    if isinstance(spec.get(direction.value), list):
+        ops = tuple(add((*where, END), each) for each in shown)
+    types = spec.get("policyTypes")
+    if manifest["kind"] == Kind.KNP and types and direction.value.capitalize() not in types:
+        ops = (*ops, add((*path, "policyTypes", END), direction.value.capitalize()))
+    return ops
 
 
 def _same_port(
@@ -218,9 +226,17 @@ def _same_port(
         same = raw.get(field) and {name: value for name, value in raw.items() if name != field} == rest
         if same and field != "toPorts":
             where = (*path, need.direction.value, number)
-            ops = (Op("test", where, raw), *(add((*where, field, END), each) for each in shown[0][field]))
+            ops = (
+                *_test(manifest, where, raw),
+                *(add((*where, field, END), each) for each in shown[0][field]),
+            )
             peers = {field: shown[0][field]}
             yield _extension(manifest, policy, path, need, ops, peers, lowered, f"[{number}]")
+
+
+def _test(manifest: Mapping[str, Any], where: Path, raw: Any) -> tuple[Op, ...]:
+    """Return the test that an entry is still the one meant; in a NetworkPolicy the API server fills in defaults."""
+    return () if manifest["kind"] == Kind.KNP else (Op("test", where, raw),)
 
 
 def _into_entry(
@@ -228,33 +244,36 @@ def _into_entry(
 ) -> Iterator[tuple[tuple[Op, ...], dict[str, Any]]]:
     """Yield what an entry that already means the peers would need: the port, or the requests."""
     raw = value_at(manifest, where)
-    test = Op("test", where, raw)
+    test = _test(manifest, where, raw)
     if need.http or need.dns:
         for number, item in enumerate(raw.get("toPorts") or ()):
-            yield from (
-                ((test, *ops), shown)
-                for ops, shown in _requests_into((*where, "toPorts", number), item, need)
-            )
-        return
-    if need.protocol in ICMP:
+            for ops, shown in _requests_into((*where, "toPorts", number), item, need):
+                yield (*test, *ops), shown
+    elif need.protocol in ICMP:
         if raw.get("icmps"):
             field = {"family": need.protocol.replace("ICMP", "IP"), "type": need.port}
-            yield (test, add((*where, "icmps", END), {"fields": [field]})), {"icmps": [{"fields": [field]}]}
+            yield (*test, add((*where, "icmps", END), {"fields": [field]})), {"icmps": [{"fields": [field]}]}
     elif raw.get("ports"):
         port = {"port": need.port, "protocol": need.protocol}
-        yield (test, add((*where, "ports", END), port)), {"ports": [port]}
+        yield (*test, add((*where, "ports", END), port)), {"ports": [port]}
     elif raw.get("toPorts"):
-        item = {"port": str(need.port), "protocol": need.protocol}
-        plain = [
-            number for number, each in enumerate(raw["toPorts"]) if set(each) == {"ports"} and each["ports"]
-        ]
-        if plain and len(raw["toPorts"][plain[-1]]["ports"]) < 40:
-            yield (
-                (test, add((*where, "toPorts", plain[-1], "ports", END), item)),
-                {"toPorts": [{"ports": [item]}]},
-            )
-        else:
-            yield (test, add((*where, "toPorts", END), {"ports": [item]})), {"toPorts": [{"ports": [item]}]}
+        yield (*test, _port_into(where, raw["toPorts"], need)), {"toPorts": [{"ports": [_port(need)]}]}
+
+
+def _port(need: Need) -> dict[str, Any]:
+    return {"port": str(need.port), "protocol": need.protocol}
+
+
+def _port_into(where: Path, items: list[dict[str, Any]], need: Need) -> Op:
+    """Add the port to the last plain `toPorts` item that has room, else as an item of its own."""
+    plain = [
+        number
+        for number, each in enumerate(items)
+        if set(each) == {"ports"} and 0 < len(each["ports"] or ()) < LIMIT
+    ]
+    if plain:
+        return add((*where, "toPorts", plain[-1], "ports", END), _port(need))
+    return add((*where, "toPorts", END), {"ports": [_port(need)]})
 
 
 def _requests_into(

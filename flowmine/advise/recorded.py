@@ -34,6 +34,12 @@ class Recorded:
     last_delivered: tuple[datetime | None, ...]
     denied_requests: Mapping[int, tuple[int, ...]]
 
+    def request(self, row: int) -> tuple[str, str, str]:
+        """Return the method, host and path of a row of REQUESTS."""
+        table = self.edges.requests
+        method, host, path = (table[name][row].as_py() or "" for name in ("method", "host", "path"))
+        return method, host, path
+
     def names_of(self, endpoint: int, ip: str) -> tuple[str, ...]:
         """Return the names by which an endpoint's workload asked for an address."""
         party = self.scene.universe.party(endpoint)

@@ -29,10 +29,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "flows": ("flowmine.cli.flows:flows", "Print the captured events themselves, as hubble observe would."),
     "edges": ("flowmine.cli.edges:edges", "Show who talked to whom, on which port, with what outcome."),
+    "drops": (
+        "flowmine.cli.drops:drops",
+        "Explain what was dropped, and write the smallest change that admits it.",
+    ),
     "verdict": ("flowmine.cli.verdict:verdict", "Judge traffic by a set of policies."),
     "trace": ("flowmine.cli.trace:trace", "Explain why policies allow or deny one connection."),
     "validate": ("flowmine.cli.validate:validate", "Check policies against Cilium's own limits."),
     "lint": ("flowmine.cli.lint:lint", "Find what policies say and do not mean."),
+    "help": ("flowmine.cli.help:help_", "Show a page of the documentation."),
 }
 """Name of a command -> where it lives (``module:attribute``, imported on use) and its line in ``--help``."""
 

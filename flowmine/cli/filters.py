@@ -25,9 +25,10 @@ class FilteredCommand(click.Command):
     """A command that also takes the filters of `hubble observe` and is called with ``selection``, what they ask for."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Take click's own arguments; the filter options are added after the command's own."""
+        """Take click's own arguments; the filter options are added after the command's own, which win where both have one."""
         super().__init__(*args, **kwargs)
-        self.filter_options = _options()
+        own = {name for param in self.params for name in param.opts}
+        self.filter_options = [option for option in _options() if own.isdisjoint(option.opts)]
         self.params.extend(self.filter_options)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

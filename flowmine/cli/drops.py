@@ -1,0 +1,139 @@
+"""`flowmine drops`: what was dropped, why, and the smallest change that would admit it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flowmine.cli.display import show_table, write_lines
+from flowmine.cli.filters import FilteredCommand
+from flowmine.cli.fromcluster import FromCluster, cluster_options
+from flowmine.cli.inputs import Capture, capture_inputs
+from flowmine.cli.policiesinforce import Agents, agent_options
+
+if TYPE_CHECKING:
+    from flowmine.advise.drops import DropReport
+    from flowmine.ingest.filters import Selection
+
+__all__ = ["drops"]
+
+FORMATS = ("table", "json", "yaml", "md", "html", "sarif", "junit")
+
+
+@click.command(cls=FilteredCommand, short_help="Explain drops, and write the smallest change for each.")
+@capture_inputs
+@click.option(
+    "--policies",
+    multiple=True,
+    metavar="PATH",
+    help="The policies in force: a file, a folder, or - for stdin. Repeatable.",
+)
+@cluster_options
+@agent_options
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="yaml is the policies as they are after all changes; md and html hold each diff and command.",
+)
+@click.option(
+    "-d", "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="PATH", help="Write to a file."
+)
+@click.option(
+    "--cilium", metavar="VERSION", help="Write for this version (default: the one that made the capture)."
+)
+def drops(
+    capture: Capture,
+    selection: "Selection",
+    policies: tuple[str, ...],
+    cluster: FromCluster,
+    agents: Agents,
+    output: str,
+    out: Path | None,
+    cilium: str | None,
+) -> int:
+    """Group what was dropped by who, to whom, port and cause, and give for each the smallest change that admits it.
+
+    With the policies in force the engine is asked at both sides: the drop at egress hides the one at ingress. Each change
+    is proved: it admits what the line says and, over everybody seen, no more than the column ALSO counts. Exit 0: policies
+    refuse nothing (any more), 1: they do, 2: an input cannot be read.
+    """
+    from dataclasses import replace
+
+    from flowmine.advise.drops import drops as advise
+    from flowmine.advise.drops import summary
+    from flowmine.cli.ciliumversion import oldest_version, parse_version
+    from flowmine.edges import COLUMNS, REQUEST_COLUMNS, aggregate
+    from flowmine.synth.options import Options
+
+    with capture.reading(selection, columns=(*COLUMNS, *REQUEST_COLUMNS)) as reading:
+        edges = aggregate(reading.source, requests=True)
+        seen = oldest_version(reading.source.ledger.versions)
+        version = parse_version(cilium) if cilium else seen or Options().cilium
+        known, texts = agents.load(policies, edges, cluster)
+        report = advise(edges, known, replace(Options(), cilium=version), texts)
+        for line in summary(report):
+            reading.tell(line)
+    _PRINTERS[output](report, texts, out)
+    return 1 if report.standing else 0
+
+
+def _table(report: "DropReport", _: dict[str, str], out: Path | None) -> None:
+    from flowmine.report.dropview import drop_table
+
+    table = drop_table(report)
+    if table.rows:
+        show_table(table, out)
+
+
+def _json(report: "DropReport", _: dict[str, str], out: Path | None) -> None:
+    import json
+
+    from flowmine.report.dropview import drop_records
+
+    write_lines([json.dumps(drop_records(report), indent=2, ensure_ascii=False)], out)
+
+
+def _yaml(report: "DropReport", _: dict[str, str], out: Path | None) -> None:
+    from flowmine.report.dropview import drop_manifests
+
+    write_lines(["---\n".join(drop_manifests(report)).rstrip("\n")], out)
+
+
+def _markdown(report: "DropReport", _: dict[str, str], out: Path | None) -> None:
+    from flowmine.report.dropsmarkdown import drops_markdown
+
+    write_lines(drops_markdown(report), out)
+
+
+def _html(report: "DropReport", _: dict[str, str], out: Path | None) -> None:
+    from flowmine.report.dropspage import drops_page
+
+    write_lines(drops_page(report).splitlines(), out)
+
+
+def _checks(render: str) -> Callable[["DropReport", dict[str, str], Path | None], None]:
+    def write(report: "DropReport", texts: dict[str, str], out: Path | None) -> None:
+        from flowmine.advise.dropfindings import RULES, drop_findings
+        from flowmine.report import ci
+
+        findings = list(drop_findings(report, texts))
+        checked = list(dict.fromkeys(finding.policy for finding in findings))
+        text = getattr(ci, render)(ci.Report("drops", RULES, checked, findings))
+        write_lines(text.splitlines(), out)
+
+    return write
+
+
+_PRINTERS: dict[str, Callable[["DropReport", dict[str, str], Path | None], None]] = {
+    "table": _table,
+    "json": _json,
+    "yaml": _yaml,
+    "md": _markdown,
+    "html": _html,
+    "sarif": _checks("as_sarif"),
+    "junit": _checks("as_junit"),
+}

@@ -1,0 +1,152 @@
+"""The options by which a command is told of policies: files or the cluster's own, and how the agents are set."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowmine.errors import PolicyError, UsageError
+
+if TYPE_CHECKING:
+    from flowmine.advise.inforce import InForce
+    from flowmine.cli.fromcluster import FromCluster
+    from flowmine.edges import Edges
+    from flowmine.policy.files import Document
+
+__all__ = ["Agents", "agent_options", "read_texts"]
+
+_OPTIONS = (
+    click.option(
+        "--enforcement",
+        type=click.Choice(["default", "always", "never"]),
+        default="default",
+        show_default=True,
+        help="The agents' policy enforcement mode.",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="OPTION=VALUE",
+        help="An option of the agents, such as ipv6=true, or cluster_name=NAME: whose policies they are. Repeatable.",
+    ),
+    click.option(
+        "--named-port",
+        "named_ports",
+        multiple=True,
+        metavar="NAME=PORT",
+        help="What container ports are called, which flows do not tell: http=8080/TCP. Repeatable.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Agents:
+    """How the agents that enforce policies are set."""
+
+    enforcement: str = "default"
+    settings: tuple[str, ...] = ()
+    named_ports: tuple[str, ...] = ()
+
+    def load(
+        self, paths: Sequence[str], edges: "Edges", cluster: "FromCluster | None" = None
+    ) -> "tuple[InForce | None, dict[str, str]]":
+        """Return the policies of paths, or of a cluster, as those of the capture's own cluster, and the files' texts.
+
+        None where neither is given. Say on stderr which policies have no effect and what was passed over. Raise
+        PolicyError where a path cannot be read or holds no policy, UsageError where a setting is wrong.
+        """
+        from flowmine.advise.inforce import in_force, own_cluster
+        from flowmine.engine.party import Party
+
+        found = _documents(paths, cluster)
+        if found is None:
+            return None, {}
+        own, others = own_cluster(edges)
+        settings = dict(map(_setting, self.settings))
+        named = dict(_named_port(text) for text in self.named_ports)
+        made = in_force(
+            found,
+            cluster=own,
+            enforcement=self.enforcement,
+            settings={"ipv6": _is_dual_stack(edges), **settings},
+            unknown="prune" if cluster is not None and cluster.wanted else "error",
+            named_ports=Party.of({"named_ports": named}).named_ports,
+        )
+        for line in made.ineffective:
+            click.echo(f"no effect: {line}", err=True)
+        if others and "cluster_name" not in settings:
+            click.echo(
+                f"policies taken as those of cluster {own}; {', '.join(others)} recorded too (--set cluster_name=NAME)",
+                err=True,
+            )
+        return made, read_texts(found)
+
+
+def agent_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of the agents; it gets them as ``agents``."""
+
+    @wraps(function)
+    def command(
+        enforcement: str, settings: tuple[str, ...], named_ports: tuple[str, ...], **options: Any
+    ) -> Any:
+        return function(agents=Agents(enforcement, settings, named_ports), **options)
+
+    wrapped: Callable[..., Any] = command
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def read_texts(documents: "Sequence[Document]") -> dict[str, str]:
+    """Return the text of each file that documents were read from; stdin's and those that are no UTF-8 are left out."""
+    texts = {}
+    for file in dict.fromkeys(document.file for document in documents):
+        path = Path(file)
+        try:
+            if path.is_file():
+                texts[file] = path.read_bytes().decode("utf-8")
+        except (OSError, UnicodeDecodeError):
+            continue
+    return texts
+
+
+def _documents(paths: Sequence[str], cluster: "FromCluster | None") -> "Sequence[Document] | None":
+    from flowmine.policy.files import Document, load
+
+    connected = cluster.connect() if cluster is not None else None
+    if connected is not None:
+        return [
+            Document("the cluster", number, 0, value) for number, value in enumerate(connected.policies(), 1)
+        ]
+    if not paths:
+        return None
+    loaded = load(*paths)
+    for skipped in loaded.skipped:
+        click.echo(f"{skipped.where}: {skipped.what} passed over: {skipped.reason}", err=True)
+    if not loaded.documents:
+        raise PolicyError(f"{' '.join(paths)}: there is no policy here; check the path")
+    return loaded.documents
+
+
+def _is_dual_stack(edges: "Edges") -> bool:
+    from flowmine.advise.replay import is_dual_stack
+
+    return is_dual_stack(edges)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--set {text!r}: write OPTION=VALUE, such as ipv6=true")
+    return name.strip().replace("-", "_"), {"true": True, "false": False}.get(value.lower(), value)
+
+
+def _named_port(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"--named-port {text!r}: write NAME=PORT, such as http=8080/TCP")
+    return name, value
