@@ -1,0 +1,1 @@
+"""The documentation that `flowmine help` shows: one Markdown page a topic."""
