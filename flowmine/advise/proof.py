@@ -45,17 +45,16 @@ def prove(
     rows: Iterable[int],
     names: NamesOf,
 ) -> Proof:
-    """Judge edges by policies, each side by the policies of its own namespace, for no others can select it.
+    """Judge edges by policies, each side by those of its own namespace (nodes: the clusterwide), for no others select it.
 
     ``policies`` are by cluster, ``rows`` the edges that must be admitted, ``names`` tells what an endpoint (by its id)
     calls an address. Where EDGES hold requests, those that went through are judged as well.
     """
+    columns = (edges.endpoints[name].to_pylist() for name in ("id", "cluster_name", "namespace", "reserved"))
     ends = {
-        identifier: (cluster, namespace)
-        for identifier, cluster, namespace in zip(
-            *(edges.endpoints[name].to_pylist() for name in ("id", "cluster_name", "namespace")), strict=True
-        )
-        if is_pod_id(identifier)
+        identifier: (cluster, namespace if is_pod_id(identifier) else "")
+        for identifier, cluster, namespace, reserved in zip(*columns, strict=True)
+        if is_pod_id(identifier) or "host" in (reserved or ())
     }
     homes = _Homes(edges, ends, rows)
     refused = frozenset(np.flatnonzero(np.asarray(edges.requests["denied"])).tolist())

@@ -1,19 +1,21 @@
 """Recommend policies for what a capture shows, and prove them before anybody applies them."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from flowmine.advise.proof import Gap, Proof, prove
 from flowmine.edges import Edges
-from flowmine.errors import FlowmineError
+from flowmine.errors import FlowmineError, UsageError
 from flowmine.policy.model import Policy
 from flowmine.policy.problems import Severity
 from flowmine.policy.validate import validate
+from flowmine.synth.assemble import Proposal
 from flowmine.synth.framing import Scene
 from flowmine.synth.options import Options
 from flowmine.synth.scope import Scope
+from flowmine.synth.stage import staged
 from flowmine.synth.synthesise import Synthesis, synthesise
 from flowmine.synth.traffic import links
 
@@ -30,17 +32,19 @@ class ProofError(FlowmineError):
 class Recommendation:
     """The policies recommended, how they came about, and what the engine said of them.
 
-    ``needless`` are entries (`policy reference:path`) that no edge needs, those marked required apart.
+    ``needless`` are entries (`policy reference:path`) that no edge needs, those marked required apart; ``proposals`` are
+    the synthesis's, in the stage asked for.
     """
 
     synthesis: Synthesis
     proof: Proof
     needless: tuple[str, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
 
     @property
     def policies(self) -> tuple[Policy, ...]:
         """The policies alone, in order."""
-        return tuple(each.policy for each in self.synthesis.proposals)
+        return tuple(each.policy for each in self.proposals)
 
 
 def recommend(edges: Edges, options: Options | None = None, scope: Scope | None = None) -> Recommendation:
@@ -49,7 +53,9 @@ def recommend(edges: Edges, options: Options | None = None, scope: Scope | None 
     Raises ProofError, naming the edges, where they would deny something that they are meant to allow, or where Cilium
     would refuse a policy.
     """
-    return proved(edges, synthesise(edges, options or Options(), scope or Scope()))
+    options, scope = options or Options(), scope or Scope()
+    found = proved(edges, synthesise(edges, options, scope))
+    return replace(found, proposals=staged(found.proposals, scope.stage, options.cilium))
 
 
 def proved(edges: Edges, made: Synthesis) -> Recommendation:
@@ -70,7 +76,8 @@ def proved(edges: Edges, made: Synthesis) -> Recommendation:
         for (rule, direction, entry), reason in each.reasons.items()
         if reason.required or reason.closes
     }
-    return Recommendation(made, proof, tuple(each for each in proof.needless if each not in required))
+    needless = tuple(each for each in proof.needless if each not in required)
+    return Recommendation(made, proof, needless, made.proposals)
 
 
 def _check(made: Synthesis) -> None:
@@ -78,6 +85,10 @@ def _check(made: Synthesis) -> None:
         problems = [problem for problem in validate(each.policy) if problem.severity is Severity.ERROR]
         if problems:
             raise ProofError(f"nothing written: Cilium would refuse {each.policy.ref}: {problems[0]}")
+    for gateway in made.gateways:
+        problems = [problem for problem in validate(gateway.manifest) if problem.severity is Severity.ERROR]
+        if problems:
+            raise UsageError(f"no egress gateway {gateway.name}: Cilium would refuse it: {problems[0]}")
 
 
 def _told(edges: Edges, scene: Scene, gaps: tuple[Gap, ...]) -> str:

@@ -9,15 +9,12 @@ import click
 
 if TYPE_CHECKING:
     from flowmine.edges import Edges
-    from flowmine.report.policies import EvidenceIn
-    from flowmine.synth.assemble import Proposal
+    from flowmine.report.policies import EvidenceIn, Item
 
 __all__ = ["write_proposals"]
 
 
-def write_proposals(
-    proposals: "Sequence[Proposal]", edges: "Edges", output: str, evidence: "EvidenceIn"
-) -> None:
+def write_proposals(proposals: "Sequence[Item]", edges: "Edges", output: str, evidence: "EvidenceIn") -> None:
     """Write policies to `output`: `-` (or `yaml`), `json`, or a folder. Raise UsageError where that cannot be written."""
     from flowmine.report.policies import as_list, folder, stream, write_folder
     from flowmine.synth.evidence import Witness

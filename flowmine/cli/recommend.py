@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flowmine.advise.recommend import Recommendation
     from flowmine.ledger import Ledger
     from flowmine.synth.options import Options
-    from flowmine.synth.scope import Scope
+    from flowmine.synth.scope import Gateway, Scope
 
 __all__ = ["recommend"]
 
@@ -68,6 +68,39 @@ class WholeTrafficCommand(click.Command):
 @click.option("--dry-run", is_flag=True, help="With --into: print the unified diff and write nothing.")
 @click.option(
     "--per", type=click.Choice(["workload", "namespace", "flow"]), default="workload", show_default=True
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["cnp", "knp"]),
+    default="cnp",
+    show_default=True,
+    help="Cilium's own policies, or Kubernetes NetworkPolicy as far as that has words for them.",
+)
+@click.option(
+    "--baseline", is_flag=True, help="Also close each namespace whole, pods that come later included."
+)
+@click.option("--host-policies", is_flag=True, help="Also a policy for the nodes themselves.")
+@click.option(
+    "--host-selector",
+    metavar="SELECTOR",
+    default="*",
+    show_default=True,
+    help="The nodes of --host-policies, by label.",
+)
+@click.option(
+    "--egress-gateway",
+    "gateways",
+    multiple=True,
+    metavar="CIDR=NODESELECTOR",
+    help="Also a policy that sends the callers of these addresses out through these nodes.",
+)
+@click.option(
+    "--stage",
+    type=click.Choice(["observe", "audit", "enforce"]),
+    default="enforce",
+    show_default=True,
+    help="observe: deny nothing yet. audit: with the commands that make the endpoints report instead of deny.",
 )
 @click.option("--exact", is_flag=True, help="No generalisation at all: nothing that was not seen is allowed.")
 @click.option(
@@ -145,7 +178,7 @@ def recommend(
                 options, cilium=oldest_version(reading.source.ledger.versions) or options.cilium
             )
         found = advise(edges, options, scope)
-        for line in told(found):
+        for line in told(found, rollout=asked["stage"] != "enforce"):
             reading.tell(line)
         if prove:
             for line in _needless(found):
@@ -155,7 +188,9 @@ def recommend(
     if into:
         write_merged(changes, dry_run=dry_run)
     else:
-        write_proposals(found.synthesis.proposals, edges, output or "-", EvidenceIn(evidence))
+        write_proposals(
+            (*found.proposals, *found.synthesis.gateways), edges, output or "-", EvidenceIn(evidence)
+        )
 
 
 def _need_labels(ledger: "Ledger") -> None:
@@ -166,7 +201,7 @@ def _need_labels(ledger: "Ledger") -> None:
 
 def _scope(asked: Mapping[str, Any]) -> "Scope":
     from flowmine.cli.labelselector import parse_selector
-    from flowmine.synth.scope import Per, Scope
+    from flowmine.synth.scope import Form, Per, Scope, Stage
 
     if asked["all_namespaces"] and asked["namespaces"]:
         raise UsageError("-n and -A contradict each other: give one of them")
@@ -177,7 +212,31 @@ def _scope(asked: Mapping[str, Any]) -> "Scope":
         dropped=tuple(map(parse_selector, asked["include_dropped"])),
         audited=asked["include_audited"],
         per=Per(asked["per"]),
+        form=Form(asked["form"]),
+        baseline=asked["baseline"],
+        stage=Stage(asked["stage"]),
+        gateways=tuple(map(_gateway, asked["gateways"])),
+        hosts=parse_selector(asked["host_selector"]) if asked["host_policies"] else None,
     )
+
+
+def _gateway(text: str) -> "Gateway":
+    """Return a gateway given as CIDR=NODESELECTOR. Raise UsageError where it is none."""
+    from ipaddress import ip_network
+
+    from flowmine.cli.labelselector import parse_selector
+    from flowmine.synth.scope import Gateway
+
+    cidr, equals, nodes = text.partition("=")
+    try:
+        network = ip_network(cidr.strip())
+    except ValueError as error:
+        raise UsageError(f"--egress-gateway {text}: {error} (write CIDR=NODESELECTOR)") from error
+    if not equals or not nodes.strip():
+        raise UsageError(
+            f"--egress-gateway {text}: write CIDR=NODESELECTOR, such as 10.0.4.0/24=egress-gw=true"
+        )
+    return Gateway(str(network), parse_selector(nodes))
 
 
 def _options(asked: Mapping[str, Any]) -> "Options":

@@ -11,9 +11,11 @@ from typing import Any
 from flowmine.errors import UsageError
 from flowmine.policy.codec import to_dict, to_yaml
 from flowmine.policy.model import Kind, Policy
+from flowmine.policy.yamlwrite import write_document
 from flowmine.synth.assemble import Proposal
 from flowmine.synth.draft import Reason
 from flowmine.synth.evidence import Evidence
+from flowmine.synth.gateway import GatewayPolicy
 
 __all__ = [
     "EvidenceIn",
@@ -30,8 +32,10 @@ __all__ = [
 _WIDTH = 100
 _CLUSTER_WIDE = "_cluster"
 _PREFIX = "flowmine/"
+_COMMAND = "kubectl "
 
-Documents = Iterator[tuple[Proposal, str]]
+Item = Proposal | GatewayPolicy
+Documents = Iterator[tuple[Item, str]]
 Witnesses = Callable[[Sequence[int]], Evidence]
 
 
@@ -43,13 +47,13 @@ class EvidenceIn(StrEnum):
     ANNOTATIONS = "annotations"
 
 
-def documents(proposals: Iterable[Proposal], witness: Witnesses, where: EvidenceIn) -> Documents:
+def documents(proposals: Iterable[Item], witness: Witnesses, where: EvidenceIn) -> Documents:
     """Yield each proposal with its manifest, in the order given."""
     for proposal in proposals:
         yield proposal, _document(proposal, witness, where)
 
 
-def stream(proposals: Sequence[Proposal], witness: Witnesses, where: EvidenceIn = EvidenceIn.COMMENTS) -> str:
+def stream(proposals: Sequence[Item], witness: Witnesses, where: EvidenceIn = EvidenceIn.COMMENTS) -> str:
     """Return all policies as one YAML stream; policies of several clusters say whose they are."""
     several = len({proposal.cluster for proposal in proposals}) > 1
     texts = []
@@ -59,7 +63,7 @@ def stream(proposals: Sequence[Proposal], witness: Witnesses, where: EvidenceIn 
 
 
 def folder(
-    proposals: Sequence[Proposal], witness: Witnesses, where: EvidenceIn = EvidenceIn.COMMENTS
+    proposals: Sequence[Item], witness: Witnesses, where: EvidenceIn = EvidenceIn.COMMENTS
 ) -> dict[str, str]:
     """Return the files of a folder by their relative path: `NAMESPACE/NAME.yaml`, cluster-wide ones in `_cluster/`.
 
@@ -68,19 +72,32 @@ def folder(
     several = len({proposal.cluster for proposal in proposals}) > 1
     files: dict[str, str] = {}
     for proposal, text in documents(proposals, witness, where):
-        policy = proposal.policy
-        home = _CLUSTER_WIDE if policy.kind is Kind.CCNP else policy.namespace or "default"
-        path = f"{home}/{policy.name}.yaml"
+        path = _path(proposal)
         files[f"{cluster_folder(proposal.cluster)}/{path}" if several else path] = text
     return files
 
 
-def as_list(proposals: Sequence[Proposal], witness: Witnesses, where: EvidenceIn) -> dict[str, Any]:
+def as_list(proposals: Sequence[Item], witness: Witnesses, where: EvidenceIn) -> dict[str, Any]:
     """Return the policies as a Kubernetes List object; evidence goes into annotations where it is asked for there."""
-    policies = (
-        _annotated(each, witness) if where is EvidenceIn.ANNOTATIONS else each.policy for each in proposals
-    )
-    return {"apiVersion": "v1", "kind": "List", "items": [to_dict(policy) for policy in policies]}
+    return {
+        "apiVersion": "v1",
+        "kind": "List",
+        "items": [_manifest(each, witness, where) for each in proposals],
+    }
+
+
+def _manifest(item: Item, witness: Witnesses, where: EvidenceIn) -> dict[str, Any]:
+    if isinstance(item, GatewayPolicy):
+        return item.manifest
+    return to_dict(_annotated(item, witness) if where is EvidenceIn.ANNOTATIONS else item.policy)
+
+
+def _path(item: Item) -> str:
+    if isinstance(item, GatewayPolicy):
+        return f"{_CLUSTER_WIDE}/{item.name}.yaml"
+    policy = item.policy
+    home = _CLUSTER_WIDE if policy.kind is Kind.CCNP else policy.namespace or "default"
+    return f"{home}/{policy.name}.yaml"
 
 
 def write_folder(files: dict[str, str], target: Path) -> tuple[str, ...]:
@@ -119,7 +136,11 @@ def cluster_folder(cluster: str) -> str:
     return cluster if cluster and cluster.strip(".") and "/" not in cluster else "_unnamed"
 
 
-def _document(proposal: Proposal, witness: Witnesses, where: EvidenceIn) -> str:
+def _document(proposal: Item, witness: Witnesses, where: EvidenceIn) -> str:
+    if isinstance(proposal, GatewayPolicy):
+        about = f"{proposal.about}: {witness(proposal.rows)}"
+        told = {} if where is EvidenceIn.NONE else {(): "\n".join(_wrapped(about, _WIDTH))}
+        return write_document(proposal.manifest, told)
     policy = proposal.policy
     if where is EvidenceIn.ANNOTATIONS:
         return to_yaml(_annotated(proposal, witness))
@@ -129,7 +150,7 @@ def _document(proposal: Proposal, witness: Witnesses, where: EvidenceIn) -> str:
     if proposal.notes:
         comments[()] = "\n".join(line for note in proposal.notes for line in _wrapped(note, _WIDTH))
     for (rule, direction, entry), reason in proposal.reasons.items():
-        spec: tuple[str | int, ...] = ("spec",) if len(policy.rules) == 1 else ("specs", rule)
+        spec: tuple[str | int, ...] = ("spec",) if policy.path(rule) == "spec" else ("specs", rule)
         comments[*spec, direction.value, entry] = comment_on(reason, witness)
     return to_yaml(policy, comments)
 
@@ -153,8 +174,10 @@ def _told(reason: Reason, witness: Witnesses) -> Iterator[str]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Break a text into lines, never inside a word; what a flow may have put into it stays one comment."""
+    """Break a text into lines, never inside a word and never a command; what a flow put into it stays one comment."""
     plain = " ".join(text.split())
+    if plain.startswith(_COMMAND):
+        return [plain]
     return textwrap.wrap(plain, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
@@ -164,7 +187,9 @@ def _annotated(proposal: Proposal, witness: Witnesses) -> Policy:
         found[f"{_PREFIX}note-{place}"] = note
     for (rule, direction, entry), reason in sorted(proposal.reasons.items()):
         name = (
-            f"{direction}-{entry}" if len(proposal.policy.rules) == 1 else f"rule-{rule}-{direction}-{entry}"
+            f"{direction}-{entry}"
+            if proposal.policy.path(rule) == "spec"
+            else f"rule-{rule}-{direction}-{entry}"
         )
         found[f"{_PREFIX}{name}"] = "; ".join(_told(reason, witness))
     policy = proposal.policy

@@ -1,6 +1,6 @@
 """What a person must know of a recommendation beside its policies: one line a fact."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from flowmine.advise.recommend import Recommendation
@@ -12,8 +12,11 @@ __all__ = ["told"]
 _SHOWN = 20
 
 
-def told(found: Recommendation) -> Iterator[str]:
-    """Yield the lines that close a run of `recommend`: workloads, half-seen ones, noise, what was left out, the proof."""
+def told(found: Recommendation, *, rollout: bool = False) -> Iterator[str]:
+    """Yield the lines that close a run of `recommend`: workloads, half-seen ones, noise, what was left out, the proof.
+
+    With ``rollout`` also in which order namespaces are best taken.
+    """
     made = found.synthesis
     yield _whole(found)
     yield from _some(_half_seen(made.standings))
@@ -24,6 +27,8 @@ def told(found: Recommendation) -> Iterator[str]:
     if out.audited:
         yield f"{_counted(len(out.audited), 'edge')} audited and left out (--include-audited admits them)"
     yield from _some(out.remarks)
+    yield from _some(made.remarks)
+    yield from _some(f"LEFT OUT of {each.policy}: {each.about}: {each.why}" for each in made.unsaid)
     unnamed = sum(
         "by address" in remark
         for each in made.proposals
@@ -35,9 +40,30 @@ def told(found: Recommendation) -> Iterator[str]:
             f"{_counted(unnamed, 'rule')} by address where a name was missing: `flowmine visibility` writes policies "
             "that show names"
         )
+    if rollout:
+        yield from _rollout(found)
     yield (
         f"proved: {found.proof.judged:,} sides of {found.proof.edges:,} edges judged by the engine, all allowed"
     )
+
+
+def _rollout(found: Recommendation) -> Iterator[str]:
+    """Yield the namespaces in the order of their readiness: wholly seen first, then by how little their rules guess."""
+    homes: dict[tuple[str, str], list[Standing]] = defaultdict(list)
+    for each in found.synthesis.standings:
+        if not each.refused:
+            homes[each.workload.cluster, each.workload.namespace].append(each)
+    guesses: Counter[tuple[str, str]] = Counter()
+    for proposal in found.proposals:
+        home = proposal.cluster, proposal.policy.namespace or ""
+        guesses[home] += sum(len(reason.notes) + len(reason.remarks) for reason in proposal.reasons.values())
+    sides = {home: sum(len(each.closed) for each in members) for home, members in homes.items()}
+    ready = {home: sides[home] / (len(Direction) * len(members)) for home, members in homes.items()}
+    for place, home in enumerate(sorted(homes, key=lambda one: (-ready[one], guesses[one], one)), 1):
+        yield (
+            f"rollout {place}: {home[1]}: {ready[home]:.0%} of its sides closed, "
+            f"{_counted(guesses[home], 'generalisation')} or remarks"
+        )
 
 
 def _whole(found: Recommendation) -> str:

@@ -11,7 +11,7 @@ from flowmine.synth.reduce import reduce_entries
 from flowmine.synth.scope import Per
 from flowmine.synth.subjects import Workload
 
-__all__ = ["EntryKey", "Plan", "Proposal", "assemble"]
+__all__ = ["EntryKey", "Plan", "Proposal", "assemble", "in_order"]
 
 EntryKey = tuple[int, Direction, int]
 """Which rule of a policy, which direction, which entry there."""
@@ -52,7 +52,14 @@ class _Part:
 def assemble(plans: Sequence[Plan], per: Per, cilium: tuple[int, int]) -> tuple[Proposal, ...]:
     """Return the policies of all plans, sorted by cluster, namespace and name."""
     made = {Per.WORKLOAD: _by_workload, Per.NAMESPACE: _by_namespace, Per.FLOW: _by_flow}[per](plans, cilium)
-    return tuple(sorted(made, key=lambda each: (each.cluster, each.policy.namespace or "", each.policy.name)))
+    return in_order(made)
+
+
+def in_order(proposals: Iterable[Proposal]) -> tuple[Proposal, ...]:
+    """Return proposals in the order in which they are written: by cluster, namespace and name."""
+    return tuple(
+        sorted(proposals, key=lambda each: (each.cluster, each.policy.namespace or "", each.policy.name))
+    )
 
 
 def _by_workload(plans: Sequence[Plan], cilium: tuple[int, int]) -> Iterable[Proposal]:

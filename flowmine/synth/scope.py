@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from flowmine.policy.model import Selector
 from flowmine.synth.subjects import Workload
 
-__all__ = ["SYSTEM_NAMESPACES", "Per", "Scope", "is_system"]
+__all__ = ["SYSTEM_NAMESPACES", "Form", "Gateway", "Per", "Scope", "Stage", "is_system"]
 
 SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "cilium", "cilium-*")
 """Namespaces (patterns) left out unless asked for: what runs there keeps the cluster alive."""
@@ -22,13 +22,39 @@ class Per(StrEnum):
     FLOW = "flow"
 
 
+class Stage(StrEnum):
+    """How far policies are in force."""
+
+    OBSERVE = "observe"
+    AUDIT = "audit"
+    ENFORCE = "enforce"
+
+
+class Form(StrEnum):
+    """Which kind of policy is written."""
+
+    CILIUM = "cnp"
+    KUBERNETES = "knp"
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Outside addresses (a CIDR) that are to be called from nodes that a selector picks."""
+
+    cidr: str
+    nodes: Selector
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Which workloads get policies.
 
     ``namespaces`` are patterns, empty for all; ``exclude`` patterns of those left out; ``system`` admits the
     namespaces of `SYSTEM_NAMESPACES`, which naming one in ``namespaces`` alone does not. Dropped edges of workloads that
-    ``dropped`` selects, and all ``audited`` ones, become rules like delivered ones.
+    ``dropped`` selects, and all ``audited`` ones, become rules like delivered ones. ``per`` and ``form`` say how the
+    policies are cut and of which kind they are, ``baseline`` adds one per namespace that closes every pod, ``stage`` is
+    how far they are in force; ``hosts`` selects the nodes that get a policy, None for none;
+    ``gateways`` are blocks to be called through chosen nodes.
     """
 
     namespaces: tuple[str, ...] = ()
@@ -37,6 +63,11 @@ class Scope:
     dropped: tuple[Selector, ...] = ()
     audited: bool = False
     per: Per = Per.WORKLOAD
+    form: Form = Form.CILIUM
+    baseline: bool = False
+    stage: Stage = Stage.ENFORCE
+    hosts: Selector | None = None
+    gateways: tuple[Gateway, ...] = ()
 
     def refuses(self, workload: Workload) -> str:
         """Return why a workload gets no policy; empty where it does."""

@@ -1,19 +1,23 @@
 """From EDGES to policies: the stages of the synthesis in their order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flowmine.edges import Edges
 from flowmine.policy.model import Direction
 from flowmine.synth.admission import Doorkeeper, LeftOut
-from flowmine.synth.assemble import Plan, Proposal, assemble
+from flowmine.synth.assemble import Plan, Proposal, assemble, in_order
+from flowmine.synth.baseline import baselines
 from flowmine.synth.contacts import Contacts, canonical_ip, gather
 from flowmine.synth.dns import dns_rows
 from flowmine.synth.framing import Scene, frame_of, look
+from flowmine.synth.gateway import GatewayPolicy, gateway_policies
+from flowmine.synth.hosts import host_policies
+from flowmine.synth.knp import Unsaid, network_policies
 from flowmine.synth.noise import Noise, find_noise
 from flowmine.synth.options import Options
 from flowmine.synth.rules import Frame, draft
-from flowmine.synth.scope import Scope, is_system
+from flowmine.synth.scope import Form, Scope, is_system
 from flowmine.synth.selectors import Choice
 from flowmine.synth.standing import Standing, standings, without_bystanders
 from flowmine.synth.traffic import links
@@ -25,7 +29,8 @@ __all__ = ["Synthesis", "synthesise"]
 class Synthesis:
     """The policies, and all that a person must know to trust them.
 
-    ``standings`` tell of every workload; ``admitted`` are the rows of EDGES that the policies must allow.
+    ``standings`` tell of every workload; ``admitted`` are the rows of EDGES that the policies must allow, ``unsaid``
+    the entries that the form asked for has no words for.
     """
 
     scene: Scene
@@ -35,6 +40,9 @@ class Synthesis:
     noise: tuple[Noise, ...]
     left_out: LeftOut
     admitted: frozenset[int]
+    unsaid: tuple[Unsaid, ...] = ()
+    remarks: tuple[str, ...] = ()
+    gateways: tuple[GatewayPolicy, ...] = ()
 
     def names_of(self, endpoint: int, ip: str) -> tuple[str, ...]:
         """Return the names by which an endpoint's workload asked for an address."""
@@ -59,9 +67,45 @@ def synthesise(edges: Edges, options: Options, scope: Scope) -> Synthesis:
         )
         for place in closed
     ]
-    rows = frozenset(link.row for link in admitted)
+    formed = _formed(plans, stands, options, scope)
+    if scope.hosts is not None:
+        hosts = host_policies(frame, scene.universe, admitted, scope.hosts)
+        formed = replace(formed, proposals=in_order((*formed.proposals, *hosts)))
+    gateways, nobody = gateway_policies(scene, admitted, scope.gateways)
+    told = {row for each in formed.unsaid for row in each.rows}
+    return Synthesis(
+        scene=scene,
+        frame=frame,
+        proposals=formed.proposals,
+        standings=stands,
+        noise=noise,
+        left_out=left_out,
+        admitted=frozenset(link.row for link in admitted if link.row not in told),
+        unsaid=formed.unsaid,
+        remarks=(*formed.remarks, *nobody),
+        gateways=gateways,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Formed:
+    """The policies in the form asked for, what that form has no words for, and what a person should know."""
+
+    proposals: tuple[Proposal, ...]
+    unsaid: tuple[Unsaid, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+def _formed(plans: list[Plan], stands: tuple[Standing, ...], options: Options, scope: Scope) -> _Formed:
     proposals = assemble(plans, scope.per, options.cilium)
-    return Synthesis(scene, frame, proposals, stands, noise, left_out, rows)
+    remarks: tuple[str, ...] = ()
+    if scope.baseline:
+        closing, remarks = baselines(stands)
+        proposals = in_order((*proposals, *closing))
+    if scope.form is Form.CILIUM:
+        return _Formed(proposals, remarks=remarks)
+    written, unsaid = network_policies(proposals)
+    return _Formed(written, unsaid, remarks)
 
 
 def _plan(frame: Frame, place: int, standing: Standing, contacts: Mapping[Direction, Contacts]) -> Plan:
