@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from flowmine.errors import UsageError
 from flowmine.policy.codec import to_dict, to_yaml
@@ -19,6 +19,7 @@ from flowmine.synth.gateway import GatewayPolicy
 
 __all__ = [
     "EvidenceIn",
+    "Item",
     "Witnesses",
     "as_list",
     "cluster_folder",
@@ -35,7 +36,9 @@ _PREFIX = "flowmine/"
 _COMMAND = "kubectl "
 
 Item = Proposal | GatewayPolicy
-Documents = Iterator[tuple[Item, str]]
+"""What becomes a document of its own."""
+
+AnyItem = TypeVar("AnyItem", bound=Item)
 Witnesses = Callable[[Sequence[int]], Evidence]
 
 
@@ -47,7 +50,9 @@ class EvidenceIn(StrEnum):
     ANNOTATIONS = "annotations"
 
 
-def documents(proposals: Iterable[Item], witness: Witnesses, where: EvidenceIn) -> Documents:
+def documents(
+    proposals: Iterable[AnyItem], witness: Witnesses, where: EvidenceIn
+) -> Iterator[tuple[AnyItem, str]]:
     """Yield each proposal with its manifest, in the order given."""
     for proposal in proposals:
         yield proposal, _document(proposal, witness, where)
@@ -139,7 +144,9 @@ def cluster_folder(cluster: str) -> str:
 def _document(proposal: Item, witness: Witnesses, where: EvidenceIn) -> str:
     if isinstance(proposal, GatewayPolicy):
         about = f"{proposal.about}: {witness(proposal.rows)}"
-        told = {} if where is EvidenceIn.NONE else {(): "\n".join(_wrapped(about, _WIDTH))}
+        told: dict[tuple[str | int, ...], str] = (
+            {} if where is EvidenceIn.NONE else {(): "\n".join(_wrapped(about, _WIDTH))}
+        )
         return write_document(proposal.manifest, told)
     policy = proposal.policy
     if where is EvidenceIn.ANNOTATIONS:
