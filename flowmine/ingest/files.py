@@ -7,10 +7,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from flowmine.errors import InputError
 from flowmine.ingest.ahead import ahead
+from flowmine.ingest.capturewindow import MANIFEST, is_window, manifest_of, windows
 from flowmine.ingest.compression import CutShort, Readable, compression_of, decompress
 from flowmine.ingest.formats import HEAD, Format, first_time, format_of, holds_events
 from flowmine.ingest.framing import decoded_text
@@ -19,6 +20,7 @@ from flowmine.ingest.times import nanoseconds
 __all__ = ["Input", "find"]
 
 _READ = 1 << 20
+_Any = TypeVar("_Any")
 
 
 class Input:
@@ -34,7 +36,8 @@ class Input:
     ) -> None:
         """Read ``path``, or ``stream``, or ``pipe``, which can be opened only once; messages call it ``name``."""
         status = None if path is None else path.stat()
-        self.name, self.size = name, status and status.st_size
+        self.window = path if path is not None and path.is_dir() else None
+        self.name, self.size = name, _size(self.window) if self.window else status and status.st_size
         self.written = datetime.fromtimestamp(status.st_mtime, UTC) if status else datetime.now(UTC)
         self.read, self.cut, self.compressed = 0, "", False
         self.format: Format | None = None
@@ -66,9 +69,11 @@ class Input:
             return "it is empty" if in_folder else None
         self.format = format_of(head[:HEAD])
         self.begins = nanoseconds(first_time(head))
+        if self.window is not None:
+            self.begins = manifest_of(self.window).first
         if self.format is None:
             return "not a capture of Hubble flows"
-        if self.format.blocks is None:
+        if not self.format.readable:
             return self.format.hint
         if in_folder and self.format.name == "json" and not holds_events(head[:HEAD]):
             return "JSON, but no Hubble events"
@@ -81,6 +86,12 @@ class Input:
         """
         content = self._again()
         return ahead(content) if in_thread and self.compressed else content
+
+    def pieces(self, pieces: Iterator[_Any]) -> Iterator[_Any]:
+        """Yield a window's pieces, and count the window as read after the last."""
+        self.read = 0
+        yield from pieces
+        self.read = self.size or 0
 
     def _again(self) -> Iterator[bytes]:
         if self._path is None:
@@ -102,7 +113,8 @@ class Input:
 
     def _raw(self) -> Iterator[bytes]:
         try:
-            stream: Any = self._stream or open(self._path or self._pipe or "", "rb", buffering=0)  # noqa: SIM115, PTH123
+            path = self.window / MANIFEST if self.window else self._path or self._pipe or ""
+            stream: Any = self._stream or open(path, "rb", buffering=0)  # noqa: SIM115, PTH123
             try:
                 while chunk := stream.read(_READ):
                     self.read += len(chunk)
@@ -118,6 +130,10 @@ class Input:
             yield from chunks
         except CutShort as error:
             self.cut = str(error)
+
+
+def _size(window: Path) -> int:
+    return sum(path.stat().st_size for path in window.glob("*.parquet"))
 
 
 def _chained(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
@@ -173,6 +189,7 @@ def _is_new(path: Path, seen: set[tuple[int, int]]) -> bool:
 
 
 def _of(path: Path) -> Input:
+    path = path.parent if path.name == MANIFEST and is_window(path.parent) else path
     regular = stat.S_ISREG(path.stat().st_mode)
     return Input(str(path), path) if regular else Input(str(path), pipe=path)
 
@@ -223,8 +240,22 @@ def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
         raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
 
     for parent, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith(".")) if recursive else []
+        if MANIFEST in names and is_window(Path(parent)):
+            folders.clear()
+            yield Path(parent)
+            continue
+        folders[:] = _descended(Path(parent), folders, recursive=recursive)
         for name in sorted(names):
             path = Path(parent, name)
             if not name.startswith(".") and path.is_file():
                 yield path
+
+
+def _descended(parent: Path, folders: list[str], *, recursive: bool) -> list[str]:
+    """Return the folders to look into, sorted: windows, of each the last generation, and others where ``recursive``."""
+    latest = {path.name for path in windows(parent)}
+    return sorted(
+        name
+        for name in folders
+        if not name.startswith(".") and (name in latest if is_window(parent / name) else recursive)
+    )

@@ -1,14 +1,16 @@
 """What a file is, told by its content: one table of formats, the readable ones and those refused with a hint."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
 from flowmine.ingest import text
 from flowmine.ingest.blocks import Block, Unreadable
+from flowmine.ingest.captureread import Kept, Span, Stored, kept, stored
 from flowmine.ingest.framing import blocks
 from flowmine.ingest.normal import record_kind
 from flowmine.ingest.wrappers import Partials, payloads
@@ -22,17 +24,28 @@ Blocks = Callable[[Iterator[bytes], int, datetime], Iterator[Block | Unreadable]
 """From chunks, a size and the moment by which the content was complete (for times without a year) to blocks."""
 
 
+Pieces = Callable[[Path, Collection[str], Span], Iterator[Stored | Kept]]
+"""From a window's folder, columns of FLOWS and a span of time to pieces."""
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """A format: whether the head of a file's content is of it, and how it is cut into blocks of JSON records.
 
-    A format without ``blocks`` is refused, with ``hint`` as the reason and the way out.
+    Windows of a capture are read by ``pieces`` instead. A format with neither is refused, with ``hint`` as the reason
+    and the way out.
     """
 
     name: str
     matches: Callable[[bytes], bool]
     blocks: Blocks | None = None
     hint: str = ""
+    pieces: Pieces | None = None
+
+    @property
+    def readable(self) -> bool:
+        """Whether there is a way to read it."""
+        return self.blocks is not None or self.pieces is not None
 
 
 def holds_events(head: bytes) -> bool:
@@ -74,7 +87,13 @@ def _is_binary(head: bytes) -> bool:
     return b"\x00" in head[:4096] and not head.lstrip(b"\x00 \r\n\t").startswith((b"{", b"["))
 
 
+def _kind(kind: str) -> Callable[[bytes], bool]:
+    return lambda head: bool(re.match(rb'\s*\{\s*"flowmine"\s*:\s*"' + kind.encode() + rb'"', head))
+
+
 FORMATS: tuple[Format, ...] = (
+    Format("window", _kind("capture"), pieces=stored),
+    Format("state", _kind("state"), pieces=kept),
     Format("parquet", _starts(b"PAR1"), hint="a Parquet file; name the capture's folder"),
     Format("zip", _starts(b"PK\x03\x04"), hint="a zip archive (a sysdump?): unpack it, and name the folder"),
     Format(

@@ -197,18 +197,22 @@ class Endpoints:
         self.seen.update(name for name, value in present.items() if value)
         return number
 
-    def _register(self, form: _Form, cluster_name: str) -> int:
-        """Return the id of a form, and join what it tells to its rows."""
-        what = form.canonical(cluster_name)
-        identifier = endpoint_id(what)
-        if identifier == UNKNOWN_ID:
-            return identifier
+    def _row(self, identifier: int, what: CanonicalEndpoint) -> _Row:
         row = self._rows.setdefault(identifier, _Row(what))
         if row.what != what:
             raise InputError(
                 f"endpoints {row.what} and {what} have the same 64-bit id {identifier:#x}; "
                 "read their captures in separate runs"
             )
+        return row
+
+    def _register(self, form: _Form, cluster_name: str) -> int:
+        """Return the id of a form, and join what it tells to its rows."""
+        what = form.canonical(cluster_name)
+        identifier = endpoint_id(what)
+        if identifier == UNKNOWN_ID:
+            return identifier
+        row = self._row(identifier, what)
         _keep_few(row.identities, form.identity)
         row.workloads.update(form.workloads)
         if form.pod_name:
@@ -219,6 +223,35 @@ class Endpoints:
                 texts = [f"{kind}/{name}" for kind, name in form.workloads]
                 pod.workload = min([*texts, pod.workload] if pod.workload else texts)
         return identifier
+
+    def absorb(self, endpoints: pa.Table, pods: pa.Table) -> None:
+        """Join ENDPOINTS and PODS of another reading. Raise InputError where two endpoints have one id."""
+        for one in endpoints.to_pylist():
+            what = CanonicalEndpoint(
+                one["cluster_name"],
+                one["namespace"],
+                tuple(one["labels"]),
+                tuple(one["reserved"]),
+                one["pod"],
+            )
+            row = self._row(one["id"], what)
+            for identity in one["identities"]:
+                _keep_few(row.identities, identity)
+            for name in one["pods"]:
+                _keep_few(row.pods, name)
+            if one["workload_name"]:
+                row.workloads.add((one["workload_kind"], one["workload_name"]))
+            told = {"labels": what.labels, "identity": one["identities"], "namespace": what.namespace}
+            self.seen.update(name for name, value in told.items() if value)
+        for one in pods.to_pylist():
+            pod = self._pods.setdefault((one["endpoint"], one["namespace"], one["pod_name"]), _Pod())
+            pod.local |= one["local"]
+            self.seen.update(("pod_name", "ID") if one["local"] else ("pod_name",))
+            if one["workload"]:
+                pod.workload = min(filter(None, (pod.workload, one["workload"])))
+                kind, _, name = one["workload"].partition("/")
+                if one["endpoint"] in self._rows:
+                    self._rows[one["endpoint"]].workloads.add((kind, name))
 
     def table(self) -> pa.Table:
         """Return all endpoints seen so far as ENDPOINTS, sorted by id."""

@@ -2,22 +2,35 @@
 
 import heapq
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from flowmine.ingest.blocks import Block, Unreadable
+from flowmine.ingest.captureread import Kept, Span, Stored
 from flowmine.ingest.files import Input
 from flowmine.ingest.formats import first_time
 from flowmine.ingest.times import nanoseconds
 
-__all__ = ["in_step"]
+__all__ = ["Want", "in_step"]
 
 _MOST_OPEN, _FEW = 48, 4
 _LARGEST, _SMALLEST, _TOGETHER = 1 << 21, 1 << 17, 24 << 20
 
-Piece = tuple[int, Block | Unreadable | None]
+_Piece: TypeAlias = Block | Unreadable | Stored | Kept
 
 
-def in_step(inputs: Sequence[Input]) -> Iterator[Piece]:
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What windows are asked for: columns of FLOWS, and row groups not wholly outside a span of time."""
+
+    columns: frozenset[str]
+    span: Span = (None, None)
+
+
+def in_step(inputs: Sequence[Input], want: Want) -> Iterator[tuple[int, _Piece | None]]:
     """Yield the blocks of all inputs by the time at which each begins, with the input's place; None at its end.
+
+    What is stored as windows comes in pieces of its own kind, of what is ``want``ed.
 
     ``inputs`` are sorted by their first event. A file is opened when its time comes; never more than a few dozen
     are open at once, and the more inputs there are, the smaller the blocks.
@@ -25,11 +38,11 @@ def in_step(inputs: Sequence[Input]) -> Iterator[Piece]:
     size = max(_SMALLEST, min(_LARGEST, _TOGETHER // max(1, min(len(inputs), _MOST_OPEN))))
     few = len(inputs) <= _FEW
     waiting = list(range(len(inputs)))[::-1]
-    heap: list[tuple[int, int, Block | Unreadable, Iterator[Block | Unreadable]]] = []
+    heap: list[tuple[int, int, _Piece, Iterator[_Piece]]] = []
     while waiting or heap:
         while waiting and len(heap) < _MOST_OPEN and _is_due(inputs[waiting[-1]], heap):
             place = waiting.pop()
-            if not _push(heap, place, inputs[place].begins or 0, _blocks(inputs[place], size, few=few)):
+            if not _push(heap, place, inputs[place].begins or 0, _blocks(inputs[place], size, want, few=few)):
                 yield place, None
         if not heap:
             continue
@@ -43,17 +56,19 @@ def _is_due(one: Input, heap: Sequence[tuple[int, ...] | tuple[int, int, object,
     return not heap or (one.begins or 0) <= heap[0][0]
 
 
-def _blocks(one: Input, size: int, *, few: bool) -> Iterator[Block | Unreadable]:
+def _blocks(one: Input, size: int, want: Want, *, few: bool) -> Iterator[_Piece]:
+    if one.format is not None and one.format.pieces is not None and one.window is not None:
+        return one.pieces(one.format.pieces(one.window, want.columns, want.span))
     if one.format is None or one.format.blocks is None:
         return iter(())
     return one.format.blocks(one.content(in_thread=few), size, one.written)
 
 
 def _push(
-    heap: list[tuple[int, int, Block | Unreadable, Iterator[Block | Unreadable]]],
+    heap: list[tuple[int, int, _Piece, Iterator[_Piece]]],
     place: int,
     begins: int,
-    rest: Iterator[Block | Unreadable],
+    rest: Iterator[_Piece],
 ) -> bool:
     """Put the input's next block on the heap at the time it begins, or where it says none, after the last one."""
     block = next(rest, None)
@@ -61,5 +76,7 @@ def _push(
         return False
     if isinstance(block, Block):
         begins = nanoseconds(first_time(block.data)) or begins
+    elif not isinstance(block, Unreadable):
+        begins = block.begins or begins
     heapq.heappush(heap, (begins, place, block, rest))
     return True

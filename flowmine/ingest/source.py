@@ -10,12 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowmine.errors import InputError, UsageError
+from flowmine.ingest.captureread import Kept, Span, Stored
+from flowmine.ingest.captureshelf import Shelf
 from flowmine.ingest.columns import Builder
 from flowmine.ingest.dedup import SeenIds, keys_of
 from flowmine.ingest.files import Input, find
 from flowmine.ingest.intern import Endpoints
 from flowmine.ingest.jsonl import Keep, Lines
-from flowmine.ingest.lockstep import in_step
+from flowmine.ingest.lockstep import Want, in_step
 from flowmine.ingest.shapes import decoders, fields_of
 from flowmine.ingest.structrows import StructRows
 from flowmine.ingest.times import nanoseconds
@@ -45,6 +47,7 @@ class Options:
     keep_query: bool = False
     batch_rows: int = 1 << 16
     progress: Callable[[Progress], None] | None = None
+    span: Span = (None, None)
 
 
 def open_flows(
@@ -57,14 +60,18 @@ def open_flows(
     batch_rows: int = 1 << 16,
     progress: Callable[[Progress], None] | None = None,
     recursive: bool = True,
+    span: Span = (None, None),
 ) -> "Source":
     """Open captures of Hubble flows, whatever their layout, compression and log wrapper, and recognise them.
+
+    Folders of windows that flowmine itself recorded are captures too.
 
     ``inputs`` are paths, glob patterns, folders (only files whose content is a capture are read; ``recursive``),
     ``-`` for standard input, or open binary streams. ``columns`` of FLOWS are made, all by default. ``keep`` is asked
     about every flow, as a record in canonical form (much slower than without). ``dedup`` counts equal uuids once,
     exactly over a window of a million events. ``strict`` makes the first bad line an error. ``keep_query`` keeps the
     queries of HTTP paths. ``batch_rows`` is the most rows of a batch; ``progress`` is called now and then.
+    ``span``, from and to in nanoseconds, spares the reading of stored row groups that lie wholly outside.
 
     Raise InputError where an input does not exist, cannot be read or is no capture, and UsageError for no input or a
     column that FLOWS does not have.
@@ -77,7 +84,7 @@ def open_flows(
     if batch_rows < 1:
         raise UsageError(f"batch_rows must be at least 1, not {batch_rows}")
     found, notes = find(inputs, recursive=recursive)
-    options = Options(wanted, keep, dedup, strict, keep_query, batch_rows, progress)
+    options = Options(wanted, keep, dedup, strict, keep_query, batch_rows, progress, span)
     return Source(found, notes, options)
 
 
@@ -120,10 +127,11 @@ class Source:
         """Every pod read so far, as PODS."""
         return self._endpoints.pods()
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
+    def batches(self, kept: list[dict[str, pa.Table]] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the flows, at most ``batch_rows`` a batch, in a canonical order whatever the order of the inputs.
 
-        Raise InputError for an input that cannot be read on, or with ``strict`` for the first bad line.
+        What folders of state hold, in whose stead no events are there, is added to ``kept``. Raise InputError for an
+        input that cannot be read on, for state where nobody takes it, or with ``strict`` for the first bad line.
         """
         self._begin()
         options = self._options
@@ -133,14 +141,18 @@ class Source:
         )
         made = decoders(fields_of(options.columns | extra))
         readers = [self._lines(one, made) for one in self._inputs]
+        shelf = Shelf(self._endpoints, self._ledger, options.keep, kept)
+        wanted = FLOWS.names if options.keep else options.columns | extra
         held: list[pa.RecordBatch] = []
         rows = 0
-        for place, block in in_step(self._inputs):
+        for place, block in in_step(self._inputs, Want(frozenset(wanted), options.span)):
             reader = readers[place]
-            flows = reader.flows(block) if block is not None else self._finish(place, reader)
-            if not flows:
+            if isinstance(block, Stored | Kept):
+                batch = self._fresh(shelf.take(block, self._inputs[place].name))
+            elif flows := reader.flows(block) if block is not None else self._finish(place, reader):
+                batch = self._fresh(builder.batch(StructRows(flows, builder.tools)))
+            else:
                 continue
-            batch = self._fresh(builder.batch(StructRows(flows, builder.tools)))
             held.append(batch.select(self.schema.names))
             rows += batch.num_rows
             self._tell_progress()
@@ -149,6 +161,7 @@ class Source:
                 yield from full
                 held, rows = [rest], rest.num_rows
         builder.end()
+        shelf.end()
         self._ledger.complete = True
         self._tell_progress()
         if rows:
@@ -160,11 +173,15 @@ class Source:
         """
         self._begin()
         readers = [self._lines(one, decoders(fields_of(()))) for one in self._inputs]
-        for place, block in in_step(self._inputs):
+        shelf = Shelf(self._endpoints, self._ledger, self._options.keep)
+        for place, block in in_step(self._inputs, Want(frozenset(FLOWS.names), self._options.span)):
             if block is None:
                 self._finish(place, readers[place])
                 continue
-            found = list(readers[place].records(block))
+            if isinstance(block, Stored | Kept):
+                found = list(shelf.records(block, self._inputs[place].name))
+            else:
+                found = list(readers[place].records(block))
             fresh = self._fresh_records([record for _, record, _ in found])
             for one, new in zip(found, fresh, strict=True):
                 if new:
@@ -179,6 +196,8 @@ class Source:
     def _finish(self, place: int, reader: Lines) -> list[Any]:
         """Return the flows left at the end of an input; tell where it was cut, or held nothing of use."""
         one = self._inputs[place]
+        if one.window is not None:
+            return []
         flows = reader.end()
         if one.cut:
             reader.cut_input(one.cut)
