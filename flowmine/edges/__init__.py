@@ -7,12 +7,24 @@ import pyarrow as pa
 
 from flowmine.edges.observe import COLUMNS, REQUEST_COLUMNS, Parts, merge, partial
 from flowmine.edges.settle import Edges, settle
-from flowmine.schema import FLOWS
+from flowmine.edges.stored import empty, parts_of, tables_of
 
 if TYPE_CHECKING:
     from flowmine.ledger import Ledger
 
-__all__ = ["COLUMNS", "REQUEST_COLUMNS", "Edges", "Parts", "aggregate", "merge", "partial", "settle"]
+__all__ = [
+    "COLUMNS",
+    "REQUEST_COLUMNS",
+    "Edges",
+    "Parts",
+    "aggregate",
+    "empty",
+    "merge",
+    "partial",
+    "parts_of",
+    "settle",
+    "tables_of",
+]
 
 _MERGE_EVERY = 16
 
@@ -26,19 +38,17 @@ class FlowSource(Protocol):
     def pods(self) -> pa.Table: ...
     @property
     def ledger(self) -> "Ledger": ...
-    def batches(self) -> Iterable[pa.RecordBatch]: ...
+    def batches(self, kept: list[dict[str, pa.Table]] | None = None) -> Iterable[pa.RecordBatch]: ...
 
 
 def aggregate(source: FlowSource, *, requests: bool = False, complete: bool = False) -> Edges:
     """Read a source to its end and return its EDGES, in memory bounded by the number of distinct edges."""
     pending = [empty()]
-    for batch in source.batches():
+    kept: list[dict[str, pa.Table]] = []
+    for batch in source.batches(kept):
         pending.append(partial(batch, requests=requests))
+        pending += [parts_of(kept.pop(), requests=requests) for _ in kept[:]]
         if len(pending) >= _MERGE_EVERY:
             pending = [merge(pending)]
+    pending += [parts_of(tables, requests=requests) for tables in kept]
     return settle(merge(pending), source.endpoints, source.pods, source.ledger.table(), complete=complete)
-
-
-def empty() -> Parts:
-    """Return the Parts of no event at all: the neutral element of `merge`."""
-    return partial(pa.RecordBatch.from_pylist([], schema=FLOWS))
