@@ -33,6 +33,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "flowmine.cli.drops:drops",
         "Explain what was dropped, and write the smallest change that admits it.",
     ),
+    "simulate": (
+        "flowmine.cli.simulate:simulate",
+        "Judge recorded traffic by policies before they are applied.",
+    ),
+    "explain": (
+        "flowmine.cli.explain:explain",
+        "Show the traffic behind each rule, and the rule behind each connection.",
+    ),
     "verdict": ("flowmine.cli.verdict:verdict", "Judge traffic by a set of policies."),
     "trace": ("flowmine.cli.trace:trace", "Explain why policies allow or deny one connection."),
     "validate": ("flowmine.cli.validate:validate", "Check policies against Cilium's own limits."),
