@@ -11,6 +11,7 @@ from flowmine.advise.wishes import Pod, Subject, Wishes, selected, wishes
 from flowmine.edges import Edges
 from flowmine.engine.config import Config
 from flowmine.engine.policyset import PolicySet
+from flowmine.labels import NAMESPACE_KEY, Label
 from flowmine.peers import Kind as PeerKind
 from flowmine.policy.merge import Folder
 from flowmine.policy.model import DefaultDeny, Direction, Kind, Operator, Policy, Rule, Selector
@@ -31,7 +32,8 @@ class Case:
     """One merge of a cluster's proposals into a folder.
 
     ``now`` are the folder's policies, those that only show traffic apart; ``before`` the answers under them and
-    ``stands`` how each pod stands under them; ``homes`` the rules that select a set of pods and no others seen.
+    ``stands`` how each pod stands under them; ``homes`` the rules that select a set of pods and no others. Of ``pods``
+    those with ids below 0 stand for pods that were not seen.
     """
 
     cluster: str
@@ -72,12 +74,8 @@ class Case:
 
 def open_case(found: Recommendation, edges: Edges, folder: Folder, cluster: str) -> Case:
     """Return the case of one cluster's part of a recommendation."""
-    proposals = [each for each in found.synthesis.proposals if each.cluster == cluster]
-    pods = [
-        Pod(party.id, party.namespace, party.labels)
-        for party in found.synthesis.scene.universe.pods()
-        if party.cluster == cluster and party.kind is PeerKind.POD
-    ]
+    proposals = [each for each in found.proposals if each.cluster == cluster]
+    pods = _pods(found, cluster, {each.policy.namespace or "default" for each in proposals})
     wished = wishes(found, edges, proposals, pods)
     now = tuple(policy for policy in folder.policies if not only_shows(policy))
     policies = _set(now, folder, cluster, wished)
@@ -85,6 +83,20 @@ def open_case(found: Recommendation, edges: Edges, folder: Folder, cluster: str)
     return Case(
         cluster, folder, proposals, pods, wished, now, before, stands(policies, pods), _homes(folder, pods)
     )
+
+
+def _pods(found: Recommendation, cluster: str, namespaces: Iterable[str]) -> list[Pod]:
+    """Return the pods seen, and for every namespace one that stands for those that were not: it has no label of its own."""
+    seen = [
+        Pod(party.id, party.namespace, party.labels)
+        for party in found.synthesis.scene.universe.pods()
+        if party.cluster == cluster and party.kind is PeerKind.POD
+    ]
+    unseen = [
+        Pod(-number, namespace, (Label("k8s", NAMESPACE_KEY, namespace),))
+        for number, namespace in enumerate(sorted(namespaces), 1)
+    ]
+    return [*unseen, *seen]
 
 
 def only_shows(policy: Policy) -> bool:
@@ -108,8 +120,11 @@ def _homes(folder: Folder, pods: Sequence[Pod]) -> dict[tuple[str, frozenset[int
         namespace = written.policy.namespace or "default"
         for number, rule in enumerate(written.policy.rules):
             chosen = rule.endpoint_selector
-            if chosen is not None and _is_specific(chosen):
-                found[namespace, selected(chosen, namespace, by_namespace[namespace])] += ((place, number),)
+            if chosen is None:
+                continue
+            pods_of = selected(chosen, namespace, by_namespace[namespace])
+            if _is_specific(chosen) or any(pod < 0 for pod in pods_of):
+                found[namespace, pods_of] += ((place, number),)
     return dict(found)
 
 

@@ -1,10 +1,12 @@
 """`flowmine recommend --into DIR`: what is missing of a recommendation goes into the files that people wrote."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from flowmine.errors import UsageError
 
 if TYPE_CHECKING:
     from flowmine.advise.recommend import Recommendation
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from flowmine.policy.mergewrite import Change
     from flowmine.report.policies import EvidenceIn
 
-__all__ = ["merged", "write_merged"]
+__all__ = ["merged", "refuse_other_kinds", "write_merged"]
 
 
 def merged(
@@ -29,7 +31,7 @@ def merged(
     from flowmine.report.policies import cluster_folder
     from flowmine.synth.evidence import Witness
 
-    clusters = sorted({each.cluster for each in found.synthesis.proposals})
+    clusters = sorted({each.cluster for each in found.proposals})
     made: list[Change] = []
     for cluster in clusters:
         folder = read_folder(into / cluster_folder(cluster) if len(clusters) > 1 else into)
@@ -39,6 +41,20 @@ def merged(
             tell(line)
         made += own
     return made
+
+
+def refuse_other_kinds(asked: Mapping[str, Any]) -> None:
+    """Raise UsageError where more is asked for than the policies of workloads as they are to be enforced."""
+    wanted = {
+        "--format knp": asked["form"] != "cnp",
+        "--host-policies": asked["host_policies"],
+        "--egress-gateway": asked["gateways"],
+        f"--stage {asked['stage']}": asked["stage"] != "enforce",
+    }
+    if given := [option for option, is_given in wanted.items() if is_given]:
+        raise UsageError(
+            f"--into adds to the policies of workloads, as they are enforced; write {' and '.join(given)} beside, with -o"
+        )
 
 
 def write_merged(changes: "list[Change]", *, dry_run: bool) -> None:

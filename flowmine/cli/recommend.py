@@ -156,7 +156,7 @@ def recommend(
     edge by the result.
     """
     from flowmine.advise.recommend import recommend as advise
-    from flowmine.cli.merging import merged, write_merged
+    from flowmine.cli.merging import merged, refuse_other_kinds, write_merged
     from flowmine.edges import COLUMNS, REQUEST_COLUMNS, aggregate
     from flowmine.report.policies import EvidenceIn
     from flowmine.report.recommendation import told
@@ -167,6 +167,8 @@ def recommend(
         )
     if dry_run and not into:
         raise UsageError("--dry-run shows what --into would do: give --into DIR too")
+    if into:
+        refuse_other_kinds(asked)
     scope = _scope(asked)
     options = _options(asked)
     with capture.reading(columns=(*COLUMNS, *REQUEST_COLUMNS) if options.l7 else COLUMNS) as reading:

@@ -177,6 +177,28 @@ def test_a_policy_for_all_pods_is_not_extended(tmp_path: Path) -> None:
     assert "ingress" not in done.texts["web.yaml"]
 
 
+def test_a_baseline_closes_pods_that_were_not_seen(tmp_path: Path) -> None:
+    """A namespace's baseline is added where pods yet to come would stay open, though all that were seen are closed."""
+    hand(tmp_path, "web", "  ingress: [{}]\n  egress:\n  - toCIDR: [203.0.113.7/32]\n")
+    scope = Scope(namespaces=("shop",), baseline=True)
+    capture = Capture().talk(WEB, OUTSIDE, 443)
+    done = run(capture, tmp_path, scope=scope)
+    assert {"default-deny.yaml"} == set(done.texts)
+    assert "denied" == verdict(tmp_path, pod("shop", app="later"), OUTSIDE, 443)
+    assert [] == run(capture, tmp_path, scope=scope).made
+
+
+def test_a_baseline_that_a_person_wrote_is_one(tmp_path: Path) -> None:
+    """A person's policy for every pod is completed by the direction that it leaves open, and no second one is written."""
+    everything = HEAD.replace("    matchLabels:\n      app: NAME\n", "    {}\n")
+    path = hand(tmp_path, "closed", "  ingress: [{}]\n", everything)
+    scope = Scope(namespaces=("shop",), baseline=True)
+    done = run(Capture().talk(WEB, OUTSIDE, 443), tmp_path, scope=scope)
+    assert {"closed.yaml", "web.yaml"} == set(done.texts)
+    assert path.read_text().endswith("  ingress: [{}]\n  egress:\n  - {}\n")
+    assert [] == run(Capture().talk(WEB, OUTSIDE, 443), tmp_path, scope=scope).made
+
+
 def test_http_rules_of_a_person_are_not_opened(tmp_path: Path) -> None:
     """A rule for two callers is written for the one that is missing: the other's requests stay filtered."""
     rest = (
