@@ -7,7 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from flowmine.edges import Edges
-from flowmine.labels import CLUSTER_KEY, NAMESPACE_KEY, CanonicalEndpoint, canonical, endpoint_id
+from flowmine.labels import (
+    CLUSTER_KEY,
+    NAMESPACE_KEY,
+    NAMESPACE_LABELS_PREFIX,
+    CanonicalEndpoint,
+    canonical,
+    endpoint_id,
+)
 from flowmine.schema import (
     EDGES,
     ENDPOINTS,
@@ -47,6 +54,7 @@ def pod(namespace: str, name: str = "", workload: str = "", cluster: str = "defa
     """A pod by its labels (`_` in a key stands for what keywords cannot hold: see `labels`)."""
     texts = [f"k8s:{key}={value}" for key, value in labels.items()]
     texts += [f"k8s:{NAMESPACE_KEY}={namespace}", f"k8s:{CLUSTER_KEY}={cluster}"]
+    texts.append(f"k8s:{NAMESPACE_LABELS_PREFIX}kubernetes.io/metadata.name={namespace}")
     return End(canonical(cluster_name=cluster, labels=texts), (name,) if name else (), workload)
 
 
