@@ -4,7 +4,7 @@ The bytes are scanned in bulk (`wirescan`). What that finds unusual (a field out
 that is no UTF-8) goes once through protobuf itself, which either writes it anew in the usual way or refuses it.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,17 +73,19 @@ class Decoder:
         columns: Collection[str] = FLOWS.names,
         keep_query: bool = False,
         strict: bool = False,
+        heard: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         """Make some columns of FLOWS, in the schema's order. Messages call the stream ``name``.
 
         ``endpoints`` are `new_endpoints`, shared by streams that are read together. With ``strict`` the first message
-        that cannot be read raises InputError. Raise UsageError for a column that FLOWS does not have.
+        that cannot be read raises InputError. ``heard`` is called with every event that is no flow, in canonical
+        form. Raise UsageError for a column that FLOWS does not have.
         """
         if unknown := set(columns).difference(FLOWS.names):
             raise UsageError(f"no such column of FLOWS: {', '.join(sorted(unknown))}")
         self.endpoints = endpoints or new_endpoints()
         self.ledger, self.frames = ledger, 0
-        self._name, self._strict = name, strict
+        self._name, self._strict, self._heard = name, strict, heard
         self.schema = pa.schema([field for field in FLOWS if field.name in columns])
         wanted = {*columns, *_ALWAYS}
         self._layout = flow_layout(fields_of(wanted))
@@ -153,6 +155,8 @@ class Decoder:
         return self._batch(mended, usual=True)
 
     def _tell(self, told: dict[str, Any]) -> None:
+        if self._heard is not None:
+            self._heard(told)
         kind = next((kind for kind in _EVENTS if kind in told), None)
         if kind is None:
             self.ledger.add("skipped", "an event of an unknown kind", node=str(told.get("node_name", "")))
