@@ -118,6 +118,11 @@ class Options:
         0,
         "HTTP rules of one port before paths are cut to prefixes; longer lists are not read. 0 = no limit.",
     )
+    namespace_peers: int = _threshold(
+        0,
+        0,
+        "Workloads of a namespace that must all be peers before the whole namespace is written. 0 = never: later pods differ.",
+    )
     noise_ports: int = _choice(
         10,
         "Ports that one source tried in vain, or low ports of one target, before it scans. 0 = never.",

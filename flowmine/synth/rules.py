@@ -101,17 +101,50 @@ def _pods(frame: Frame, subject: int, direction: Direction, peers: Mapping[int, 
             groups[part].append(other)
             notes[part].update(part.notes, widened)
     for part, members in groups.items():
-        selectors = join_selectors(peer_selector(frame, subject, other) for other in members)
+        whole, rest, wide = _whole_namespaces(frame, subject, members)
+        selectors = join_selectors([*whole, *(peer_selector(frame, subject, other) for other in rest)])
         own = frame.workloads[subject]
         foreign = any(frame.workloads[each].namespace != own.namespace for each in members)
         names = sorted(_title(frame, subject, other) for other in members)
         reason = Reason(
             about=", ".join(names),
             rows=_rows((peers[other] for other in members), part.ports),
-            notes=tuple(sorted(notes[part])),
-            remarks=tuple(remark for other in members for remark in _remarks(frame, other)),
+            notes=tuple(sorted({*notes[part], *wide})),
+            remarks=tuple(remark for other in rest for remark in _remarks(frame, other)),
         )
         yield Draft((int(foreign), names[0]), Entry(endpoints=selectors), part.ports, reason, http=part.http)
+
+
+def _whole_namespaces(
+    frame: Frame, subject: int, members: Sequence[int]
+) -> tuple[list[Selector], list[int], list[Generalisation]]:
+    """Return selectors of namespaces whose every workload is a member, where that is allowed, and the other members."""
+    least = frame.options.namespace_peers
+    if not least:
+        return [], list(members), []
+    selectors: list[Selector] = []
+    rest: list[int] = []
+    notes: list[Generalisation] = []
+    homes: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for other in members:
+        homes[frame.workloads[other].cluster, frame.workloads[other].namespace].append(other)
+    for (cluster, namespace), some in sorted(homes.items()):
+        there = sum((each.cluster, each.namespace) == (cluster, namespace) for each in frame.workloads)
+        if len(some) < max(there, least):
+            rest += some
+            continue
+        foreign = cluster != frame.workloads[subject].cluster or (cluster, namespace) in frame.meshed
+        extra = [(CLUSTER_KEY, cluster)] if foreign else []
+        selectors.append(Selector(((NAMESPACE_KEY, namespace), *extra)))
+        notes.append(
+            Generalisation(
+                "namespace",
+                f"every pod of {namespace}",
+                f"all {there} workloads seen there",
+                f"namespace_peers={least}",
+            )
+        )
+    return selectors, rest, notes
 
 
 def _ports(

@@ -289,6 +289,17 @@ def test_peers_with_the_same_ports_share_a_rule():
     ] == found["shop/db"]["ingress"]
 
 
+def test_a_whole_namespace_is_a_peer_only_when_all_of_it_is_and_the_option_allows_it():
+    """Peers that are all of a namespace are written as such on request alone, and never when one is missing."""
+    capture = Capture().talk(pod("bank", app="a"), API, 80).talk(pod("bank", app="b"), API, 80)
+    named = [{"matchLabels": {NAMESPACE_KEY: "bank"}}]
+    asked = Options(namespace_peers=2)
+    assert named != _policies(capture)["shop/api"]["ingress"][0]["fromEndpoints"]
+    assert named == _policies(capture, asked)["shop/api"]["ingress"][0]["fromEndpoints"]
+    capture.talk(pod("bank", app="c"), WEB, 80)
+    assert named != _policies(capture, asked)["shop/api"]["ingress"][0]["fromEndpoints"]
+
+
 def test_a_listener_on_many_ports_is_a_range_at_both_ends():
     """Passive ports become one range at the caller and the called alike, and the note says how much of it was seen."""
     capture = Capture()
