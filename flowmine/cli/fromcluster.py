@@ -54,15 +54,17 @@ class FromCluster:
 def cluster_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of a cluster; it gets them as ``cluster``, a `FromCluster`.
 
-    Where the command has ``policies`` as well, giving both is a UsageError.
+    Paths of the policies in force (``against`` where the command has that, else ``policies``) contradict a cluster: giving
+    both is a UsageError.
     """
 
     @wraps(function)
     def command(from_cluster: bool, context: str | None, kubeconfig: str | None, **options: Any) -> Any:
         if (context or kubeconfig) and not from_cluster:
             raise UsageError("--context and --kubeconfig say which cluster to read: give --from-cluster too")
-        if from_cluster and options.get("policies"):
-            raise UsageError("--policies and --from-cluster contradict each other: give one of them")
+        paths = "against" if "against" in options else "policies"
+        if from_cluster and options.get(paths):
+            raise UsageError(f"--{paths} and --from-cluster contradict each other: give one of them")
         return function(cluster=FromCluster(from_cluster, context, kubeconfig), **options)
 
     wrapped: Callable[..., Any] = command
