@@ -10,22 +10,20 @@ import numpy as np
 from flowmine.advise.admitcandidates import Action, Candidate
 from flowmine.advise.admitchanged import Changed
 from flowmine.advise.admitops import applied
+from flowmine.advise.groupends import key_of
 from flowmine.advise.recorded import Recorded
 from flowmine.advise.standpoint import Crowd, Pairs, Standpoint, pairs_of
 from flowmine.engine.entries import protocols_of
-from flowmine.engine.index import Ints
 from flowmine.engine.l7 import Request
 from flowmine.engine.match import Bools
 from flowmine.engine.verdict import Outcome
 from flowmine.policy.model import Direction
 from flowmine.synth.traffic import Link, Spot
 
-__all__ = ["BUDGET", "Also", "Asked", "Reach", "key_of"]
+__all__ = ["BUDGET", "Also", "Asked", "Reach"]
 
 BUDGET = 400_000
 """Connections over which one candidate may be counted; a wider one stands behind all others."""
-
-Key = tuple[str, str | int, str | int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +64,6 @@ class Also:
     port: int
 
 
-def key_of(spot: Spot) -> Key:
-    """Return what a group calls one end: a workload, an entity (a node by its labels), an address."""
-    if spot.workload >= 0:
-        return ("workload", spot.workload, "")
-    if spot.entity:
-        return ("entity", spot.entity, spot.party if spot.entity == "host" else spot.cluster)
-    return ("address", spot.ip, "" if spot.ip else spot.party)
-
-
 class Reach:
     """Counts what changes open, for one thing asked."""
 
@@ -104,7 +93,7 @@ class Reach:
         touched = self._product(here, change, self.pairs, everybody=False, budget=BUDGET)
         if touched is None:
             return BUDGET
-        return int((self._denied(here, touched, change.direction) & ~self._among(touched)).sum())
+        return self._count(touched, self._denied(here, touched, change.direction))
 
     def also(
         self, start: Standpoint, after: Changed, steps: Sequence[Candidate]
@@ -137,7 +126,7 @@ class Reach:
         count = 0
         for _, some in self._touched(here, change):
             opened = after.passes(some, change.direction) & ~before.passes(some, change.direction)
-            count += int((opened & ~self._among(some)).sum())
+            count += self._count(some, opened)
         return count
 
     def _touched(self, here: Standpoint, change: Candidate) -> Iterator[tuple[str, Pairs]]:
@@ -165,22 +154,17 @@ class Reach:
         if len(own) * len(peers) > budget:
             return None
         first, second = np.repeat(own, len(peers)), np.tile(peers, len(own))
-        kept = self._so_called(first, second)
-        ends = (first[kept], second[kept])
+        ends = (first, second)
         source, destination = ends if change.direction is Direction.EGRESS else ends[::-1]
         return replace(pairs, source=source, destination=destination)
 
-    def _so_called(self, own: Ints, peers: Ints) -> Bools:
-        """Tell of each pair whether the peer is called what its other end calls it: an address has a place a name."""
-        kept = np.ones(len(own), np.bool_)
-        answers: dict[tuple[int, int], bool] = {}
-        for place in np.flatnonzero(self._people.addressed[peers]).tolist():
-            subject, peer = self._people.spots[own[place]], int(peers[place])
-            asked = (subject.workload, peer)
-            if asked not in answers:
-                answers[asked] = self._people.place(self._known, self._people.spots[peer], subject) == peer
-            kept[place] = answers[asked]
-        return kept
+    def _count(self, pairs: Pairs, opened: Bools) -> int:
+        """Count connections that open and were not asked for; an address that goes by several names counts once."""
+        chosen = opened & ~self._among(pairs)
+        numbers = self._people.spot_numbers
+        return len(
+            np.unique(np.stack([numbers[pairs.source[chosen]], numbers[pairs.destination[chosen]]]), axis=1).T
+        )
 
     def _denied(self, here: Standpoint, pairs: Pairs, direction: Direction) -> Bools:
         """Tell of each pair whether a side lacks a rule for it, or for what is asked over it."""

@@ -6,32 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flowmine.advise.admitreach import key_of
 from flowmine.advise.causes import Cause
 from flowmine.advise.dropfacts import Doing, Fact
+from flowmine.advise.groupends import End, end_key, end_of
 from flowmine.advise.recorded import Recorded
 from flowmine.advise.rulings import Ruling
 from flowmine.engine.verdict import Outcome
 from flowmine.policy.model import Direction
-from flowmine.synth.traffic import Spot
 
-__all__ = ["DropGroup", "End", "group_facts"]
+__all__ = ["DropGroup", "group_facts"]
 
 _ORDER = (Direction.EGRESS, Direction.INGRESS)
-_NAMED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """One end of a group: what it is called, and what labels, addresses and names were seen."""
-
-    title: str
-    namespace: str = ""
-    labels: tuple[str, ...] = ()
-    addresses: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    outside: bool = False
-    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +24,8 @@ class DropGroup:
     """Drops of one kind: rows of EDGES, and why.
 
     ``sides`` are those that refuse it, as the policies say (or, without policies, the flows); ``by`` names for each of
-    them the policies that closed it, or the entries that deny; ``requests`` are rows of REQUESTS; ``since`` is when it was
-    last delivered, if it was.
+    them the policies that closed it, or the entries that deny; ``requests`` are rows of REQUESTS, ``wanted`` their
+    (method, path), for DNS the method ``DNS``; ``since`` is when it was last delivered, if it was.
     """
 
     source: End
@@ -54,6 +39,7 @@ class DropGroup:
     audited: bool
     rows: tuple[int, ...]
     requests: tuple[int, ...]
+    wanted: tuple[tuple[str, str], ...]
     count: int
     first: datetime | None
     last: datetime | None
@@ -75,7 +61,7 @@ def group_facts(
     for fact in facts:
         why = _why(known, fact, None if rulings is None else rulings[fact.row])
         link = known.links[fact.row]
-        ends = (_key(known, link.source, link.target), _key(known, link.target, link.source))
+        ends = (end_key(known, link.source, link.target), end_key(known, link.target, link.source))
         key = (
             *ends,
             link.protocol,
@@ -192,19 +178,12 @@ def _apart(fact: Fact) -> tuple[str, ...]:
     return fact.reasons if fact.doing in (Doing.OTHER, Doing.REPLY) else ()
 
 
-def _key(known: Recorded, spot: Spot, other: Spot) -> tuple[Any, ...]:
-    """Return what an end is grouped by: a workload, an entity, the names asked for, or all of the nameless outside."""
-    if not spot.is_nameable or spot.workload >= 0 or spot.entity:
-        return key_of(spot)
-    return ("outside", known.names_of(other.party, spot.ip))
-
-
 def _group(known: Recorded, facts: Sequence[Fact], why: _Why) -> DropGroup:
     links = [known.links[fact.row] for fact in facts]
     delivered = [at for fact in facts if (at := known.last_delivered[fact.row])]
     return DropGroup(
-        source=_end(known, [(link.source, link.target) for link in links]),
-        target=_end(known, [(link.target, link.source) for link in links]),
+        source=end_of(known, [(link.source, link.target) for link in links]),
+        target=end_of(known, [(link.target, link.source) for link in links]),
         protocol=links[0].protocol or "unknown",
         port=links[0].port,
         cause=why.cause,
@@ -214,30 +193,10 @@ def _group(known: Recorded, facts: Sequence[Fact], why: _Why) -> DropGroup:
         audited=facts[0].audited,
         rows=tuple(sorted(fact.row for fact in facts)),
         requests=why.requests,
+        wanted=tuple(sorted({(method, path) for method, _, path in map(known.request, why.requests)})),
         count=sum(fact.count for fact in facts),
         first=min((fact.first for fact in facts if fact.first), default=None),
         last=max((fact.last for fact in facts if fact.last), default=None),
         since=max(delivered, default=None),
         error=why.error,
     )
-
-
-def _end(known: Recorded, spots: Sequence[tuple[Spot, Spot]]) -> End:
-    first, other = spots[0]
-    party = known.scene.universe.party(first.party)
-    addresses = tuple(dict.fromkeys(spot.ip for spot, _ in spots if spot.ip))
-    if first.workload >= 0 or first.entity or not first.is_nameable:
-        workload = known.scene.workloads.items[first.workload] if first.workload >= 0 else None
-        labels = tuple(sorted({str(label) for label in party.labels})) if party else ()
-        return End(
-            known.title(first),
-            workload.namespace if workload else "",
-            labels,
-            addresses,
-            known=first.is_nameable,
-        )
-    names = known.names_of(other.party, first.ip)
-    title = ", ".join(names[:_NAMED]) + (f" (+{len(names) - _NAMED})" if len(names) > _NAMED else "")
-    if not names:
-        title = addresses[0] if len(addresses) == 1 else f"world ({len(addresses):,} addresses)"
-    return End(title, "", (), addresses, names, outside=True)

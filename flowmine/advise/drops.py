@@ -113,7 +113,7 @@ def _drop(
         admission = advisor.admission(_asked(known, group, judged))
     edits = edits_of(admission, policies, texts) if admission else ()
     also = _told(known, admission) if admission else ()
-    risks = risks_of(group, scanners, also=len(admission.also) if admission else 0)
+    risks = risks_of(group, scanners, also=len(also)) if group.cause.stands else ()
     return Drop(group, admission, edits, also, risks, tuple(_notes(group, admission, judged)))
 
 

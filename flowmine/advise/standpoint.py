@@ -37,11 +37,10 @@ class Crowd:
     place_of: dict[tuple[int, str, tuple[str, ...]], int]
 
     @cached_property
-    def addressed(self) -> Bools:
-        """Tell of each party whether it is an address outside: what it is called depends on who asks."""
-        return np.array(
-            [each.workload < 0 and not each.entity and bool(each.ip) for each in self.spots], np.bool_
-        )
+    def spot_numbers(self) -> Ints:
+        """Number the spots: an address that goes by several names is several parties, and one spot."""
+        numbers: dict[Spot, int] = {}
+        return np.array([numbers.setdefault(spot, len(numbers)) for spot in self.spots], np.int64)
 
     def place(self, known: Recorded, spot: Spot, asker: Spot) -> int:
         """Return the number of an end of a link; outside ones go by what `asker`, the other end, calls them."""

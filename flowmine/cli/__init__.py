@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "flowmine.cli.explain:explain",
         "Show the traffic behind each rule, and the rule behind each connection.",
     ),
+    "diff": ("flowmine.cli.diff:diff", "Compare two sets of policies by what they let through."),
     "verdict": ("flowmine.cli.verdict:verdict", "Judge traffic by a set of policies."),
     "trace": ("flowmine.cli.trace:trace", "Explain why policies allow or deny one connection."),
     "validate": ("flowmine.cli.validate:validate", "Check policies against Cilium's own limits."),

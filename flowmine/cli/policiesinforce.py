@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from flowmine.advise.inforce import InForce
     from flowmine.cli.fromcluster import FromCluster
     from flowmine.edges import Edges
+    from flowmine.engine.party import NamedPort
+    from flowmine.engine.policyset import PolicySet
+    from flowmine.policy.codec import Unknown
     from flowmine.policy.files import Document
 
 __all__ = ["Agents", "agent_options", "read_texts"]
@@ -59,22 +62,36 @@ class Agents:
         None where neither is given. Say on stderr which policies have no effect and what was passed over. Raise
         PolicyError where a path cannot be read or holds no policy, UsageError where a setting is wrong.
         """
-        from flowmine.advise.inforce import in_force, own_cluster
-        from flowmine.engine.party import Party
-
         found = _documents(paths, cluster)
         if found is None:
             return None, {}
-        own, others = own_cluster(edges)
+        unknown: Unknown = "prune" if cluster is not None and cluster.wanted else "error"
+        return self._in_force(found, edges, unknown), read_texts(found)
+
+    def set_of(self, paths: Sequence[str], edges: "Edges | None") -> "PolicySet":
+        """Return the policies of paths, none for none; with ``edges`` as those of the capture's own cluster."""
+        return self._in_force(_documents(paths, None) or (), edges, "error").policies
+
+    def ports(self) -> "tuple[NamedPort, ...]":
+        """Return the named ports. Raise UsageError where one has another form, InputError where it is no port."""
+        from flowmine.engine.party import Party
+
+        return Party.of({"named_ports": dict(map(_named_port, self.named_ports))}).named_ports
+
+    def _in_force(self, found: "Sequence[Document]", edges: "Edges | None", unknown: "Unknown") -> "InForce":
+        from flowmine.advise.inforce import in_force, own_cluster
+        from flowmine.advise.replay import is_dual_stack
+
         settings = dict(map(_setting, self.settings))
-        named = dict(_named_port(text) for text in self.named_ports)
+        own, others = own_cluster(edges) if edges is not None else ("", ())
+        given = {"ipv6": is_dual_stack(edges), **settings} if edges is not None else settings
         made = in_force(
             found,
             cluster=own,
             enforcement=self.enforcement,
-            settings={"ipv6": _is_dual_stack(edges), **settings},
-            unknown="prune" if cluster is not None and cluster.wanted else "error",
-            named_ports=Party.of({"named_ports": named}).named_ports,
+            settings=given,
+            unknown=unknown,
+            named_ports=self.ports(),
         )
         for line in made.ineffective:
             click.echo(f"no effect: {line}", err=True)
@@ -83,7 +100,7 @@ class Agents:
                 f"policies taken as those of cluster {own}; {', '.join(others)} recorded too (--set cluster_name=NAME)",
                 err=True,
             )
-        return made, read_texts(found)
+        return made
 
 
 def agent_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -130,12 +147,6 @@ def _documents(paths: Sequence[str], cluster: "FromCluster | None") -> "Sequence
     if not loaded.documents:
         raise PolicyError(f"{' '.join(paths)}: there is no policy here; check the path")
     return loaded.documents
-
-
-def _is_dual_stack(edges: "Edges") -> bool:
-    from flowmine.advise.replay import is_dual_stack
-
-    return is_dual_stack(edges)
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -1,7 +1,7 @@
 """Drops as a table of one screen, as records for JSON, and as the manifests after all changes."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,14 +9,23 @@ from flowmine.advise.admitedits import Edit, combined
 from flowmine.advise.admitops import json_patch
 from flowmine.advise.causes import Cause, advice_on
 from flowmine.advise.dropfindings import drop_title
-from flowmine.advise.dropgroups import End
 from flowmine.advise.drops import Drop, DropReport
+from flowmine.advise.groupends import End
 from flowmine.advise.inforce import InForce
 from flowmine.engine.policyset import PolicySet
 from flowmine.policy.yamlwrite import write_document
 from flowmine.report.tables import Column, Table
 
-__all__ = ["drop_manifests", "drop_records", "drop_table", "told_cause", "told_change"]
+__all__ = [
+    "drop_manifests",
+    "drop_records",
+    "drop_table",
+    "end_record",
+    "requests_told",
+    "time_text",
+    "told_cause",
+    "told_change",
+]
 
 _COLUMNS = (
     Column("from"),
@@ -29,6 +38,7 @@ _COLUMNS = (
     Column("mind", spare=3),
 )
 _FEW = 5
+_REQUESTS = 2
 _SHORT = {"CiliumNetworkPolicy": "cnp", "CiliumClusterwideNetworkPolicy": "ccnp", "NetworkPolicy": "netpol"}
 
 
@@ -89,9 +99,17 @@ def told_cause(drop: Drop) -> str:
         text = f"no rule: {sides or 'side unknown'}"
     elif group.cause is Cause.DENY_RULE:
         text = f"deny rule: {sides or 'side unknown'}"
+    elif group.cause is Cause.REQUEST:
+        text = f"request {requests_told(group.wanted)}"
     else:
         text = str(group.cause)
     return f"{text} (audit)" if group.audited else text
+
+
+def requests_told(requests: Sequence[tuple[str, str]]) -> str:
+    """Return requests in a few words: the first ones, and how many more."""
+    shown = ", ".join(f"{method} {path}" for method, path in requests[:_REQUESTS])
+    return shown + (f" and {len(requests) - _REQUESTS:,} more" if len(requests) > _REQUESTS else "")
 
 
 def told_change(drop: Drop) -> str:
@@ -124,20 +142,21 @@ def _record(drop: Drop) -> dict[str, Any]:
     group = drop.group
     return {
         "title": drop_title(drop),
-        "source": _end(group.source),
-        "target": _end(group.target),
+        "source": end_record(group.source),
+        "target": end_record(group.target),
         "protocol": group.protocol,
         "port": group.port,
         "cause": group.cause.name.lower(),
         "stands": group.cause.stands,
         "sides": list(group.sides),
+        "requests": [{"method": method, "path": path} for method, path in group.wanted],
         "by": {str(side): list(names) for side, names in group.by.items()},
         "reasons": list(group.reasons),
         "audited": group.audited,
         "count": group.count,
-        "first": _time(group.first),
-        "last": _time(group.last),
-        "delivered_since": _time(group.since),
+        "first": time_text(group.first),
+        "last": time_text(group.last),
+        "delivered_since": time_text(group.since),
         "risks": list(drop.risks),
         "notes": list(drop.notes),
         "change": [_edit(each) for each in drop.edits],
@@ -146,7 +165,8 @@ def _record(drop: Drop) -> dict[str, Any]:
     }
 
 
-def _end(end: End) -> dict[str, Any]:
+def end_record(end: End) -> dict[str, Any]:
+    """Return one end of a group for JSON."""
     return {
         "title": end.title,
         "namespace": end.namespace,
@@ -169,7 +189,8 @@ def _edit(edit: Edit) -> dict[str, Any]:
     }
 
 
-def _time(at: datetime | None) -> str | None:
+def time_text(at: datetime | None) -> str | None:
+    """Return a time in RFC 3339, None for none."""
     return at.isoformat().replace("+00:00", "Z") if at else None
 
 

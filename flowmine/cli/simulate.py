@@ -1,0 +1,141 @@
+"""`flowmine simulate`: what policies would do to recorded traffic, before anybody applies them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flowmine.cli.display import show_table, write_lines
+from flowmine.cli.filters import FilteredCommand
+from flowmine.cli.fromcluster import FromCluster, cluster_options
+from flowmine.cli.inputs import Capture, capture_inputs
+from flowmine.cli.policiesinforce import Agents, agent_options
+
+if TYPE_CHECKING:
+    from flowmine.advise.simulate import Simulation
+    from flowmine.ingest.filters import Selection
+
+__all__ = ["simulate"]
+
+FORMATS = ("table", "json", "yaml", "md", "html", "sarif", "junit")
+
+Texts = dict[str, str]
+
+
+@click.command(cls=FilteredCommand, short_help="Judge recorded traffic by policies before they are applied.")
+@capture_inputs
+@click.option(
+    "--policies",
+    multiple=True,
+    required=True,
+    metavar="PATH",
+    help="The policies to try, all that will be in force: a file, a folder, or - for stdin. Repeatable.",
+)
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="PATH",
+    help="The policies in force now, to compare with; without, what was recorded says. Repeatable.",
+)
+@cluster_options
+@agent_options
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="json and yaml hold all of it.",
+)
+@click.option(
+    "-d", "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="PATH", help="Write to a file."
+)
+def simulate(
+    capture: Capture,
+    selection: "Selection",
+    policies: tuple[str, ...],
+    against: tuple[str, ...],
+    cluster: FromCluster,
+    agents: Agents,
+    output: str,
+    out: Path | None,
+) -> int:
+    """Replay recorded traffic on policies: what would be denied, what is newly let through, who becomes governed.
+
+    Also tells the entries that no flow used, with the window of the capture, and what each policy covers. Exit 0: all that
+    was delivered, noise apart, would be let through, 1: something would be denied, 2: an input cannot be read.
+    """
+    from flowmine.advise.simulate import ShiftKind
+    from flowmine.advise.simulate import simulate as advise
+    from flowmine.edges import COLUMNS, REQUEST_COLUMNS, aggregate
+    from flowmine.report.simulateview import simulation_lines
+
+    with capture.reading(selection, columns=(*COLUMNS, *REQUEST_COLUMNS)) as reading:
+        edges = aggregate(reading.source, requests=True)
+        tried, texts = agents.load(policies, edges)
+        now, _ = agents.load(against, edges, cluster)
+        assert tried is not None  # the option is required
+        found = advise(edges, tried, now)
+        for line in simulation_lines(found):
+            reading.tell(line)
+    _PRINTERS[output](found, texts, out)
+    return 1 if found.of(ShiftKind.DENIED) else 0
+
+
+def _table(found: "Simulation", _: Texts, out: Path | None) -> None:
+    from flowmine.report.simulateview import simulation_table
+
+    table = simulation_table(found)
+    if table.rows:
+        show_table(table, out)
+
+
+def _json(found: "Simulation", _: Texts, out: Path | None) -> None:
+    from flowmine.report.simulateview import simulation_records
+
+    write_lines([json.dumps(simulation_records(found), indent=2, ensure_ascii=False)], out)
+
+
+def _yaml(found: "Simulation", _: Texts, out: Path | None) -> None:
+    from flowmine.policy.yamlwrite import write_document
+    from flowmine.report.simulateview import simulation_records
+
+    write_lines(write_document(simulation_records(found), {}).splitlines(), out)
+
+
+def _markdown(found: "Simulation", _: Texts, out: Path | None) -> None:
+    from flowmine.report.simulateview import simulation_markdown
+
+    write_lines(simulation_markdown(found), out)
+
+
+def _html(found: "Simulation", _: Texts, out: Path | None) -> None:
+    from flowmine.report.simulateview import simulation_page
+
+    write_lines(simulation_page(found).splitlines(), out)
+
+
+def _checks(render: str) -> Callable[["Simulation", Texts, Path | None], None]:
+    def write(found: "Simulation", texts: Texts, out: Path | None) -> None:
+        from flowmine.advise.simfindings import RULES, simulation_findings
+        from flowmine.report import ci
+
+        findings = list(simulation_findings(found, texts))
+        checked = [each.policy for each in found.coverage]
+        text = getattr(ci, render)(ci.Report("simulate", RULES, checked, findings))
+        write_lines(text.splitlines(), out)
+
+    return write
+
+
+_PRINTERS: dict[str, Callable[["Simulation", Texts, Path | None], None]] = {
+    "table": _table,
+    "json": _json,
+    "yaml": _yaml,
+    "md": _markdown,
+    "html": _html,
+    "sarif": _checks("as_sarif"),
+    "junit": _checks("as_junit"),
+}

@@ -1,0 +1,172 @@
+"""A simulation as a table, as records for JSON and YAML, as markdown and as a page."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from flowmine.advise.simulate import Shift, ShiftKind, Simulation
+from flowmine.report.dropview import end_record, requests_told, time_text
+from flowmine.report.marks import code, escaped
+from flowmine.report.page import page
+from flowmine.report.tables import Column, Table
+
+__all__ = [
+    "coverage_table",
+    "simulation_lines",
+    "simulation_markdown",
+    "simulation_page",
+    "simulation_records",
+    "simulation_table",
+]
+
+_SHOWN = 8
+_COLUMNS = (
+    Column("what"),
+    Column("from"),
+    Column("to"),
+    Column("port"),
+    Column("flows", number=True),
+    Column("side", spare=1),
+    Column("by", spare=2),
+)
+_COVERAGE = (
+    Column("policy"),
+    Column("entries", number=True),
+    Column("used", number=True),
+    Column("selects", number=True),
+    Column("edges", number=True),
+)
+
+
+def simulation_table(found: Simulation) -> Table:
+    """Return a line for each group of connections that change, what would break first."""
+    return Table(_COLUMNS, tuple(_row(shift) for shift in found.shifts))
+
+
+def _row(shift: Shift) -> tuple[str, ...]:
+    by = ", ".join(dict.fromkeys(name for names in shift.by.values() for name in names))
+    side = "+".join(shift.sides) or (f"request {requests_told(shift.requests)}" if shift.requests else "")
+    return (
+        shift.kind.value,
+        shift.source.title,
+        shift.target.title,
+        shift.where,
+        str(shift.events),
+        side,
+        by,
+    )
+
+
+def coverage_table(found: Simulation) -> Table:
+    """Return a line for each policy: its entries, those used, workloads selected, edges that it decides."""
+    rows = (
+        (each.policy, str(each.entries), str(each.used), str(len(each.workloads)), str(each.edges))
+        for each in found.coverage
+    )
+    return Table(_COVERAGE, tuple(rows))
+
+
+def simulation_lines(found: Simulation) -> Iterator[str]:
+    """Yield the facts that close a run: counts, who becomes governed, entries that no flow used, and in which window."""
+    counts = {kind: len(found.of(kind)) for kind in ShiftKind}
+    told = ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if count)
+    yield f"{_counted(found.judged, 'edge', 'edges')} judged: {told or 'nothing changes'}"
+    if found.governed:
+        verb = "newly governed" if found.against else "governed"
+        shown = ", ".join(f"{each.title} ({'+'.join(each.sides)})" for each in found.governed[:_SHOWN])
+        count = _counted(len(found.governed), "workload", "workloads")
+        yield f"{count} {verb}: {shown}{_more(len(found.governed))}"
+    if found.unused:
+        first, last = found.window
+        window = f" from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC" if first and last else ""
+        shown = ", ".join(found.unused[:_SHOWN])
+        count = _counted(len(found.unused), "entry", "entries")
+        hours = _counted(found.hours, "hour", "hours")
+        yield f"{count} that no flow used in {hours}{window}: {shown}{_more(len(found.unused))}"
+    yield from found.remarks
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def _more(count: int) -> str:
+    return f" and {count - _SHOWN:,} more" if count > _SHOWN else ""
+
+
+def simulation_records(found: Simulation) -> dict[str, Any]:
+    """Return the whole simulation as one value for JSON; times in RFC 3339."""
+    return {
+        "judged": found.judged,
+        "window": {
+            "first": time_text(found.window[0]),
+            "last": time_text(found.window[1]),
+            "hours": found.hours,
+        },
+        "against": found.against is not None,
+        "changes": [_record(shift) for shift in found.shifts],
+        "governed": [{"title": each.title, "sides": list(map(str, each.sides))} for each in found.governed],
+        "unused": list(found.unused),
+        "coverage": [
+            {
+                "policy": each.policy,
+                "entries": each.entries,
+                "used": each.used,
+                "workloads": list(each.workloads),
+                "edges": each.edges,
+            }
+            for each in found.coverage
+        ],
+        "ineffective": list(found.policies.ineffective),
+        "remarks": list(found.remarks),
+    }
+
+
+def _record(shift: Shift) -> dict[str, Any]:
+    return {
+        "kind": shift.kind.name.lower(),
+        "title": shift.title,
+        "source": end_record(shift.source),
+        "target": end_record(shift.target),
+        "protocol": shift.protocol,
+        "port": shift.port,
+        "sides": list(map(str, shift.sides)),
+        "by": {str(side): list(names) for side, names in shift.by.items()},
+        "requests": [{"method": method, "path": path} for method, path in shift.requests],
+        "events": shift.events,
+        "edges": len(shift.rows),
+        "remarks": list(shift.remarks),
+    }
+
+
+def simulation_markdown(found: Simulation) -> Iterator[str]:
+    """Yield the lines of a pull request's comment: what changes, and what each policy covers."""
+    yield "## flowmine simulate"
+    yield ""
+    yield from (f"{escaped(line)}.  " for line in simulation_lines(found))
+    for table in (simulation_table(found), coverage_table(found)):
+        if table.rows:
+            yield ""
+            yield f"| {' | '.join(column.heading for column in table.columns)} |"
+            yield f"|{'|'.join('---:' if column.number else '---' for column in table.columns)}|"
+            for row in table.rows:
+                cells = (
+                    cell if column.number else escaped(cell)
+                    for column, cell in zip(table.columns, row, strict=True)
+                )
+                yield f"| {' | '.join(cells)} |"
+    if found.unused:
+        yield ""
+        yield "Entries that no flow used:"
+        yield from (f"- {code(entry)}" for entry in found.unused)
+
+
+def simulation_page(found: Simulation) -> str:
+    """Return the simulation as one page of HTML."""
+    return page(
+        "simulate.html",
+        lines=list(simulation_lines(found)),
+        table=simulation_table(found),
+        coverage=coverage_table(found),
+        unused=found.unused,
+        governed=[f"{each.title}: {', '.join(each.sides)}" for each in found.governed],
+    )
