@@ -1,7 +1,7 @@
 """From FLOWS to EDGES: `partial` and `merge` add up what events say, `settle` decides what it means."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -38,14 +38,22 @@ class FlowSource(Protocol):
     def pods(self) -> pa.Table: ...
     @property
     def ledger(self) -> "Ledger": ...
-    def batches(self, kept: list[dict[str, pa.Table]] | None = None) -> Iterable[pa.RecordBatch]: ...
+    def batches(self) -> Iterable[pa.RecordBatch]: ...
+
+
+@runtime_checkable
+class StateSource(Protocol):
+    """A source that may hold Parts beside its events: folders of state."""
+
+    def batches_and_state(self, kept: list[dict[str, pa.Table]]) -> Iterable[pa.RecordBatch]: ...
 
 
 def aggregate(source: FlowSource, *, requests: bool = False, complete: bool = False) -> Edges:
     """Read a source to its end and return its EDGES, in memory bounded by the number of distinct edges."""
     pending = [empty()]
     kept: list[dict[str, pa.Table]] = []
-    for batch in source.batches(kept):
+    batches = source.batches_and_state(kept) if isinstance(source, StateSource) else source.batches()
+    for batch in batches:
         pending.append(partial(batch, requests=requests))
         pending += [parts_of(kept.pop(), requests=requests) for _ in kept[:]]
         if len(pending) >= _MERGE_EVERY:

@@ -38,6 +38,8 @@ class Redactor(Protocol):
     def what(self) -> tuple[str, ...]: ...
     def flows(self, batch: pa.RecordBatch, endpoints: Callable[[], pa.Table]) -> pa.RecordBatch: ...
     def beside(self, tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]: ...
+    @property
+    def text(self) -> Callable[[str], str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +149,10 @@ class Recorder:
         carried = self._carried | _carried_by_ends(beside["endpoints"], beside["pods"])
         for name, table in (beside if self._redactor is None else self._redactor.beside(beside)).items():
             self._pending.write(name, table)
+        manifest = manifest_of_ledger("capture", told)
         manifest = replace(
-            manifest_of_ledger("capture", told),
+            manifest,
+            notes=tuple(map(self._redactor.text, manifest.notes)) if self._redactor else manifest.notes,
             first=self._first,
             last=self._last,
             flows=self._rows,

@@ -49,6 +49,11 @@ class Input:
         """Tell whether the input reads this very stream."""
         return stream is self._stream
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether the input can be read more than once."""
+        return self._path is not None
+
     def recognise(self, *, in_folder: bool) -> str | None:
         """Look at the beginning; return why the input is not to be read, None where it is.
 

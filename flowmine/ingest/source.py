@@ -113,6 +113,15 @@ class Source:
         return tuple(one.name for one in self._inputs)
 
     @property
+    def place(self) -> tuple[tuple[str, int | None], ...] | None:
+        """What tells whether another reading is of the same inputs, and so in the same order: the name and the first
+        event time of each. None where one can be read only once.
+        """
+        if not all(one.repeatable for one in self._inputs):
+            return None
+        return tuple((one.name, one.begins) for one in self._inputs)
+
+    @property
     def ledger(self) -> Ledger:
         """The completeness of the last reading, or of the one going on."""
         return self._ledger
@@ -127,12 +136,21 @@ class Source:
         """Every pod read so far, as PODS."""
         return self._endpoints.pods()
 
-    def batches(self, kept: list[dict[str, pa.Table]] | None = None) -> Iterator[pa.RecordBatch]:
+    def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the flows, at most ``batch_rows`` a batch, in a canonical order whatever the order of the inputs.
 
-        What folders of state hold, in whose stead no events are there, is added to ``kept``. Raise InputError for an
-        input that cannot be read on, for state where nobody takes it, or with ``strict`` for the first bad line.
+        Raise InputError for an input that cannot be read on, or with ``strict`` for the first bad line.
         """
+        return self._batches(None)
+
+    def batches_and_state(self, kept: list[dict[str, pa.Table]]) -> Iterator[pa.RecordBatch]:
+        """Yield as `batches` does; what folders of state hold, which have no events, is added to ``kept``.
+
+        A batch without rows follows each addition. Raise InputError as `batches` does, which refuses state.
+        """
+        return self._batches(kept)
+
+    def _batches(self, kept: list[dict[str, pa.Table]] | None) -> Iterator[pa.RecordBatch]:
         self._begin()
         options = self._options
         extra = {"time", "node_name", *(["uuid"] if options.dedup else [])}
@@ -149,6 +167,9 @@ class Source:
             reader = readers[place]
             if isinstance(block, Stored | Kept):
                 batch = self._fresh(shelf.take(block, self._inputs[place].name))
+                if isinstance(block, Kept):
+                    yield batch.select(self.schema.names)
+                    continue
             elif flows := reader.flows(block) if block is not None else self._finish(place, reader):
                 batch = self._fresh(builder.batch(StructRows(flows, builder.tools)))
             else:

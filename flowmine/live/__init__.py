@@ -1,0 +1,1 @@
+"""Leave flowmine running: record a relay or files, and keep edges, drift and recommendations up to date."""

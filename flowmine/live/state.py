@@ -1,0 +1,133 @@
+"""Edges kept on disk while they grow: Parts in windows, so that any later run, and every command, goes on from there.
+
+Each run writes windows of its own. The open one is written again, whole, as its next generation at every checkpoint;
+after `SPAN` it is closed and the next one begins. A crash loses what came after the last checkpoint, which the next run
+reads again: the cursor and the edges are in one window, and a window is there whole or not at all.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowmine.edges import Parts, empty, merge, parts_of, tables_of
+from flowmine.ingest import open_flows
+from flowmine.ingest.capture import manifest_of_ledger, since
+from flowmine.ingest.capturewindow import Folder, manifest_of, stem_of
+from flowmine.ledger import Ledger
+from flowmine.schema import ENDPOINTS, PODS
+
+__all__ = ["SPAN", "Before", "Store", "ends_of", "load"]
+
+SPAN = 3600.0
+"""Seconds after which a window is closed and not written again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What earlier runs left: Parts, the tables beside, and from where to read on."""
+
+    parts: Parts
+    endpoints: pa.Table
+    pods: pa.Table
+    ledger: Ledger
+    cursor: dict[str, Any]
+
+
+def load(folder: Folder) -> Before:
+    """Return what a folder of state holds.
+
+    Raise SchemaError where a window is of another schema version, InputError where one cannot be read.
+    """
+    paths = folder.windows()
+    if not paths:
+        return Before(empty(), ENDPOINTS.empty_table(), PODS.empty_table(), Ledger(), {})
+    source = open_flows(*paths)
+    kept: list[dict[str, pa.Table]] = []
+    parts = empty()
+    for _ in source.batches_and_state(kept):
+        parts = merge([parts, *(parts_of(kept.pop()) for _ in kept[:])])
+    last = max(paths, key=lambda path: _serial(path.name))
+    return Before(parts, source.endpoints, source.pods, source.ledger, manifest_of(last).cursor)
+
+
+def _serial(name: str) -> int:
+    tail = name.rpartition(".")[0].rpartition("-")[2]
+    return int(tail) if tail.isdigit() else 0
+
+
+class Store:
+    """The windows that one run writes to a folder of state."""
+
+    def __init__(self, folder: Folder, *, clock: Callable[[], float], requests: bool = False) -> None:
+        """Write to a folder that is entered; ``clock`` counts seconds, ``requests`` says what the Parts hold."""
+        self._folder, self._clock, self._requests = folder, clock, requests
+        self._told = Ledger()
+        self._next()
+
+    def _next(self) -> None:
+        self._serial = self._folder.next_serial()
+        self._generation, self._name = 0, ""
+        self._begun = self._clock()
+
+    def skip(self, ledger: Ledger) -> None:
+        """Leave out of the windows what the ledger tells so far: an earlier run told it."""
+        self._told = ledger.merge([])
+
+    def checkpoint(
+        self, parts: Parts, beside: Mapping[str, pa.Table], ledger: Ledger, cursor: Mapping[str, Any]
+    ) -> bool:
+        """Write the open window again: all the Parts since it was opened, and the cursor after them.
+
+        ``beside`` are the source's ``endpoints`` and ``pods``, of which those of the Parts are kept. Return whether the
+        window is closed with this, and the next Parts must begin afresh.
+        """
+        told = since(ledger, self._told)
+        manifest = manifest_of_ledger("state", told)
+        first, last = _bounds(parts)
+        manifest = replace(manifest, first=first, last=last, requests=self._requests, cursor=dict(cursor))
+        if not self._name:
+            moment = datetime.fromtimestamp((first or 0) // 10**9, UTC)
+            self._name = f"{moment:%Y%m%dT%H%M%S}-{self._serial:06}"
+        ids = ends_of(parts)
+        endpoints, pods = beside["endpoints"], beside["pods"]
+        tables = {
+            **tables_of(parts),
+            "endpoints": endpoints.filter(pc.is_in(endpoints["id"], value_set=ids)),
+            "pods": pods.filter(pc.is_in(pods["endpoint"], value_set=ids)),
+            "ledger": told.table().filter(pc.not_equal(told.table()["kind"], "masked")),
+        }
+        self._generation += 1
+        path = self._folder.put(f"{self._name}.{self._generation}", manifest, tables)
+        for other in self._folder.path.glob(f"{self._name}.*"):
+            if stem_of(other)[1] < stem_of(path)[1]:
+                self._folder.remove(other)
+        closed = self._clock() - self._begun >= SPAN
+        if closed:
+            self._told = ledger.merge([])
+            self._next()
+        return closed
+
+
+def ends_of(parts: Parts) -> pa.Array:
+    """Return the ids of every endpoint that Parts are about."""
+    columns = [
+        parts.rows["a"],
+        parts.rows["b"],
+        parts.names["subject"],
+        parts.services["a"],
+        parts.services["b"],
+    ]
+    return pc.unique(
+        pa.chunked_array([chunk for column in columns for chunk in column.cast(pa.uint64()).chunks])
+    )
+
+
+def _bounds(parts: Parts) -> tuple[int | None, int | None]:
+    """Return the earliest and latest time of any event, in nanoseconds; None where none has one."""
+    first, last = (parts.rows[name].cast(pa.int64()) for name in ("first", "last"))
+    known = pc.filter(first, pc.greater_equal(first, 0))
+    return pc.min(known).as_py(), pc.max(last).as_py() if len(known) else None
