@@ -221,8 +221,7 @@ def _outside_title(rule: OutsideRule) -> str:
         return ", ".join(rule.names)
     if rule.fqdns:
         return ", ".join(each.match_name or each.match_pattern or "" for each in rule.fqdns)
-    count = len(rule.members)
-    return f"{count} outside address{'es' * (count != 1)}"
+    return rule.members[0] if len(rule.members) == 1 else f"{len(rule.members)} outside addresses"
 
 
 def _outside_remarks(rule: OutsideRule, direction: Direction) -> tuple[str, ...]:
