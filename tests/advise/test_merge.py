@@ -1,116 +1,15 @@
 """Merging into what people wrote: only what is missing is added, and nothing of theirs is opened or changed."""
 
-from dataclasses import dataclass, replace
 from pathlib import Path
-from textwrap import dedent
 
-import pyarrow as pa
 import pytest
 
-from flowmine.advise.merge import Merge, merge
 from flowmine.advise.recommend import recommend
-from flowmine.edges import Edges
-from flowmine.engine.policyset import PolicySet
 from flowmine.policy.merge import read_folder
-from flowmine.policy.mergewrite import Change, write_changes
-from flowmine.report.merging import changes, told
-from flowmine.report.policies import EvidenceIn
-from flowmine.schema import REQUESTS
-from flowmine.synth.evidence import Witness
 from flowmine.synth.options import Options
 from flowmine.synth.scope import Per, Scope
-from tests.synth.made import END, START, Capture, place, pod
-
-WEB, API, DB = (pod("shop", app=name) for name in ("web", "api", "db"))
-DNS = pod("kube-system", **{"k8s-app": "kube-dns"})
-OUTSIDE = place("reserved:world", ip="203.0.113.7")
-
-HEAD = """\
-apiVersion: cilium.io/v2
-kind: CiliumNetworkPolicy
-metadata:
-  name: NAME
-  namespace: shop
-spec:
-  endpointSelector:
-    matchLabels:
-      app: NAME
-"""
-
-
-@dataclass
-class Done:
-    """What one merge did."""
-
-    plan: Merge
-    made: list[Change]
-    lines: list[str]
-
-    @property
-    def texts(self) -> dict[str, str]:
-        """The new text of every file that changed, by name."""
-        return {each.name: each.after.decode() for each in self.made}
-
-
-def run(
-    capture: Capture | Edges, root: Path, options: Options | None = None, scope: Scope | None = None
-) -> Done:
-    """Recommend, merge into the folder and write, without evidence so that texts are short."""
-    edges = capture.edges() if isinstance(capture, Capture) else capture
-    found = recommend(edges, options, scope or Scope(namespaces=("shop",)))
-    folder = read_folder(root)
-    plan = merge(found, edges, folder, "default")
-    made = changes(plan, folder, Witness(edges).of, EvidenceIn.NONE)
-    lines = list(told(plan, made, folder))
-    write_changes(made)
-    return Done(plan, made, lines)
-
-
-def hand(root: Path, name: str, rest: str, head: str = HEAD) -> Path:
-    """Write a policy by hand for the pods with `app: NAME`, or with another head."""
-    path = root / f"{name}.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"# {name}, by hand\n{head.replace('NAME', name)}{rest}")
-    return path
-
-
-def verdict(root: Path, source: object, target: object, port: int, **more: object) -> str:
-    """What the folder's policies say of a connection between two ends of a capture."""
-    ends = [{"labels": list(end.endpoint.labels), "ip": end.ip} for end in (source, target)]  # type: ignore[attr-defined]
-    query = {"src": ends[0], "dst": ends[1], "protocol": "TCP", "port": port, **more}
-    (answer,) = PolicySet.load(root).verdicts([query])
-    parts = [answer[name] for name in ("http_allowed", "dns_allowed") if name in answer]
-    return answer["verdict"] if all(parts) else "denied"
-
-
-def with_requests(capture: Capture, *rows: tuple[int, str, str]) -> Edges:
-    """The capture with requests: (row of its edges, method, path); for DNS the method is DNS, the path a name."""
-    made = [
-        {
-            "edge": row,
-            "method": method,
-            "host": "",
-            "path": path,
-            "denied": False,
-            "count": 3,
-            "first": START,
-            "last": END,
-        }
-        for row, method, path in rows
-    ]
-    return replace(capture.edges(), requests=pa.Table.from_pylist(made, schema=REQUESTS))
-
-
-ONLY_API = """\
-  ingress:
-  - fromEndpoints:
-    - matchLabels:
-        app: api
-    toPorts:
-    - ports:
-      - port: "5432"
-        protocol: TCP
-"""
+from tests.advise.merging import API, DB, HEAD, ONLY_API, OUTSIDE, WEB, hand, run, verdict, with_requests
+from tests.synth.made import Capture, pod
 
 
 def test_an_empty_folder_gets_every_policy(tmp_path: Path) -> None:
@@ -155,13 +54,11 @@ def test_what_broader_policies_cover_is_not_added(tmp_path: Path) -> None:
     """Policies of all kinds that let it through, and close the pods, leave nothing to add."""
     everything = HEAD.replace("    matchLabels:\n      app: NAME\n", "    {}\n")
     hand(tmp_path, "all", "  ingress:\n  - fromEndpoints:\n    - {}\n  egress:\n  - {}\n", everything)
-    knp = """\
-        apiVersion: networking.k8s.io/v1
-        kind: NetworkPolicy
-        metadata: {name: out, namespace: shop}
-        spec: {podSelector: {}, policyTypes: [Egress], egress: [{}]}
-        """
-    (tmp_path / "knp.yaml").write_text(dedent(knp))
+    knp = (
+        "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: out, namespace: shop}, "
+        "spec: {podSelector: {}, policyTypes: [Egress], egress: [{}]}}"
+    )
+    (tmp_path / "knp.yaml").write_text(knp)
     done = run(Capture().talk(WEB, API, 80).talk(WEB, OUTSIDE, 443), tmp_path)
     assert ([], 3) == (done.made, done.plan.covered)
 
@@ -232,72 +129,6 @@ def test_missing_requests_are_added_and_no_others(tmp_path: Path) -> None:
     ]
     assert ["allowed", "allowed", "denied"] == answers
     assert [] == run(edges, tmp_path, options).made
-
-
-def resolver(rules: str) -> str:
-    """Egress to the resolver over UDP and TCP, with DNS rules or none."""
-    return (
-        "  ingress: [{}]\n  egress:\n  - toEndpoints:\n    - matchLabels: {k8s-app: kube-dns, "
-        "io.kubernetes.pod.namespace: kube-system}\n    toPorts:\n    - ports:\n"
-        f'      - {{port: "53", protocol: UDP}}\n      - {{port: "53", protocol: TCP}}\n{rules}'
-    )
-
-
-NAMED = "      rules:\n        dns:\n        - matchName: a.example.com\n"
-BY_NAME = '  - toFQDNs:\n    - matchName: a.example.com\n    toPorts:\n    - ports:\n      - {port: "443", protocol: TCP}\n'
-
-
-def lookups(*names: str) -> Capture:
-    """WEB asks the resolver for names, each of them its own address, and calls them."""
-    capture = Capture().talk(WEB, DNS, 53, "UDP")
-    for number, name in enumerate(names):
-        outside = place("reserved:world", ip=f"203.0.113.{number + 1}")
-        capture.talk(WEB, outside, 443).name(WEB, outside.ip or "", name)
-    return capture
-
-
-def test_names_that_a_person_chose_are_added_to_one_by_one(tmp_path: Path) -> None:
-    """Where a person lets some names be asked for, the missing one is added, not every name."""
-    path = hand(tmp_path, "web", resolver(NAMED) + BY_NAME)
-    capture = lookups("a.example.com", "b.example.com")
-    run(capture, tmp_path)
-    added = path.read_text().split("protocol: TCP}\n")[-1]
-    assert "matchName: b.example.com" in added and "matchPattern" not in added
-    answers = [
-        verdict(tmp_path, WEB, DNS, 53, dns={"query": name})
-        for name in ("a.example.com", "b.example.com", "evil.org")
-    ]
-    assert ["allowed", "allowed", "denied"] == answers
-    assert [] == run(capture, tmp_path).made
-
-
-def test_rules_by_name_make_their_lookups_seen(tmp_path: Path) -> None:
-    """Beside a resolver allowed without DNS rules, rules by name bring the DNS rule that they rest on."""
-    hand(tmp_path, "web", resolver(""))
-    done = run(lookups("a.example.com"), tmp_path)
-    assert "toFQDNs" in done.texts["web.yaml"] and "dns:" in done.texts["web.yaml"]
-    assert [] == run(lookups("a.example.com"), tmp_path).made
-
-
-def test_what_is_covered_by_address_needs_no_name(tmp_path: Path) -> None:
-    """Where a person's rule lets the address itself through, neither the name nor the DNS rule is added."""
-    hand(tmp_path, "web", f"{resolver('')}  - toCIDR: [203.0.113.0/24]\n")
-    assert [] == run(lookups("a.example.com"), tmp_path).made
-
-
-def test_a_broken_rule_by_name_is_mended(tmp_path: Path) -> None:
-    """A person's rule by name without its DNS rule lets nothing through in practice, so the DNS rule is missing."""
-    hand(tmp_path, "web", resolver("") + BY_NAME)
-    done = run(lookups("a.example.com"), tmp_path)
-    assert "dns:" in done.texts["web.yaml"] and 1 == done.texts["web.yaml"].count("toFQDNs")
-
-
-def test_a_resolver_that_was_not_seen_is_added_once(tmp_path: Path) -> None:
-    """A rule that rests on others' lookups is written once: the second run finds it."""
-    capture = lookups("a.example.com").talk(API, OUTSIDE, 443).name(API, OUTSIDE.ip or "", "c.example.com")
-    first = run(capture, tmp_path)
-    assert "kube-dns" in first.texts["shop/api.yaml"]
-    assert [] == run(capture, tmp_path).made
 
 
 def test_deny_rules_win_and_are_told(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import pytest
@@ -18,6 +17,8 @@ from tests.cluster_api.recorded import LISTS
 CNP = "/apis/cilium.io/v2/ciliumnetworkpolicies"
 CCNP = "/apis/cilium.io/v2/ciliumclusterwidenetworkpolicies"
 GROUPS = "/apis/cilium.io/v2/ciliumcidrgroups"
+LOOPBACK = (Path(__file__).with_name("loopback.crt"), Path(__file__).with_name("loopback.key"))
+"""A certificate for 127.0.0.1 that signs itself, and its key: of use to nobody else."""
 
 
 @pytest.fixture(autouse=True)
@@ -272,23 +273,10 @@ def test_an_api_server_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert "refused" in told and told.endswith("; check the network and the context")
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """Make a certificate for 127.0.0.1 that signs itself; skip where openssl is not installed."""
-    if which("openssl") is None:
-        pytest.skip("openssl, which makes the test's certificate, is not installed")
-    made = folder / "ca.crt", folder / "key.pem"
-    subject = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
-    key = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    files = ["-out", str(made[0]), "-keyout", str(made[1])]
-    subprocess.run(["openssl", "req", *key, *subject, *files], check=True, capture_output=True)
-    return made
-
-
 def test_tls_is_verified(tmp_path: Path) -> None:
     """A server whose certificate the kubeconfig's authority signed is read, any other is refused with the reason."""
-    files = certificate(tmp_path)
-    with serving(ApiServer(LISTS), files) as server:
-        trusted = kubeconfig(tmp_path, server.url, **{"certificate-authority": str(files[0])})
+    with serving(ApiServer(LISTS), LOOPBACK) as server:
+        trusted = kubeconfig(tmp_path, server.url, **{"certificate-authority": str(LOOPBACK[0])})
         assert 7 == len(connect(trusted).policy_set().policies)
         told = said(connect(kubeconfig(tmp_path, server.url)).policies)
     assert told.startswith(f"{server.url}: no trusted TLS connection (self-signed certificate")
@@ -302,12 +290,12 @@ def test_a_server_without_tls_behind_https_is_told(server: ApiServer, tmp_path: 
 
 def test_inside_a_pod_its_own_cluster_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without any kubeconfig a pod reads its own cluster by its service account; without one it is told."""
-    files = certificate(tmp_path)
-    with serving(ApiServer(LISTS), files) as server:
+    with serving(ApiServer(LISTS), LOOPBACK) as server:
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
         monkeypatch.setenv("KUBERNETES_SERVICE_PORT", server.url.rpartition(":")[2])
         assert "this pod has no service account to use" in said(connect, secrets=tmp_path / "none")
         (tmp_path / "token").write_text("p0d")
+        (tmp_path / "ca.crt").write_bytes(LOOPBACK[0].read_bytes())
         cluster = connect(secrets=tmp_path)
         assert server.url == cluster.host
         assert 7 == len(cluster.policy_set().policies)
