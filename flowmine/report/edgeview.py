@@ -13,7 +13,7 @@ from flowmine.report.ends import End, Ends
 from flowmine.report.gotime import format_time
 from flowmine.report.tables import Column, Table, csv_text
 
-__all__ = ["EdgeRow", "edge_csv", "edge_records", "edge_rows", "edge_table", "wide_edges"]
+__all__ = ["EdgeRow", "edge_csv", "edge_record", "edge_records", "edge_rows", "edge_table", "wide_edges"]
 
 _COUNTS = (
     "delivered",
@@ -43,8 +43,12 @@ _TIMES = ("first", "last", "last_delivered", "last_drop")
 
 @dataclass(frozen=True, slots=True)
 class EdgeRow:
-    """An edge as people read it; ``reasons`` and ``samples`` come from its side tables, times are nanoseconds."""
+    """An edge as people read it; ``reasons`` and ``samples`` come from its side tables, times are nanoseconds.
 
+    ``place`` is its row in EDGES.
+    """
+
+    place: int
     initiator: End
     responder: End
     protocol: str | None
@@ -77,6 +81,7 @@ def edge_rows(edges: Edges) -> Iterator[EdgeRow]:
         responder = ends.end(row["responder"], row["responder_ip"], row["initiator"])
         rows.append(
             EdgeRow(
+                place,
                 initiator,
                 responder,
                 row["protocol"],
@@ -107,21 +112,25 @@ def edge_table(edges: Edges) -> Table:
 
 
 def edge_records(edges: Edges) -> Iterator[dict[str, Any]]:
-    """Yield each edge as a value for JSON: ends with their names and labels, counts, times in RFC 3339."""
-    for row in edge_rows(edges):
-        yield {
-            "initiator": _end_record(row.initiator),
-            "responder": _end_record(row.responder),
-            "protocol": row.protocol,
-            "port": row.port,
-            "responder_service": row.service,
-            "outcome": row.outcome,
-            "changed": row.changed,
-            **row.counts,
-            **{name: _rfc3339(at) for name, at in row.times.items()},
-            "reasons": list(row.reasons),
-            "samples": list(row.samples),
-        }
+    """Yield each edge as `edge_record` has it."""
+    return map(edge_record, edge_rows(edges))
+
+
+def edge_record(row: EdgeRow) -> dict[str, Any]:
+    """Return an edge as a value for JSON: ends with their names and labels, counts, times in RFC 3339."""
+    return {
+        "initiator": _end_record(row.initiator),
+        "responder": _end_record(row.responder),
+        "protocol": row.protocol,
+        "port": row.port,
+        "responder_service": row.service,
+        "outcome": row.outcome,
+        "changed": row.changed,
+        **row.counts,
+        **{name: _rfc3339(at) for name, at in row.times.items()},
+        "reasons": list(row.reasons),
+        "samples": list(row.samples),
+    }
 
 
 def edge_csv(edges: Edges) -> str:
