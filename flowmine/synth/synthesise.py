@@ -57,7 +57,9 @@ def synthesise(edges: Edges, options: Options, scope: Scope) -> Synthesis:
     noise = find_noise(every, options, scene.title, dns_rows(edges))
     stands = without_bystanders(standings(edges.seen, scene.workloads, scope), scene.choices, scene.workloads)
     closed = {place: each.closed for place, each in enumerate(stands) if each.closed}
-    doorkeeper = Doorkeeper(scene.universe, scope, {row for each in noise for row in each.rows})
+    doorkeeper = Doorkeeper(
+        scene.universe, scope, {row for each in noise for row in (*each.rows, *each.tried)}
+    )
     admitted, left_out = doorkeeper.sort(every, closed, scene.title)
     frame = frame_of(edges, scene, options, admitted, closed)
     contacts = gather(admitted, closed)

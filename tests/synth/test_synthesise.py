@@ -84,6 +84,19 @@ def test_people_may_admit_drops_and_audited_traffic():
     ]["ingress"]
 
 
+def test_admitting_the_drops_of_a_scanner_admits_no_scan():
+    """What a person admits of a scanner's drops is what it needs, not what it scanned."""
+    capture = Capture()
+    for port in range(1, 60):
+        capture.talk(WEB, API, port * 7, outcome="dropped", events=2)
+    capture.talk(WEB, DB, 5432, outcome="dropped", events=500)
+    found = _made(capture, dropped=(Selector.of({"app": "web"}),))
+    egress = next(
+        to_dict(each.policy)["spec"]["egress"] for each in found.proposals if each.policy.name == "web"
+    )
+    assert [{"toEndpoints": _pods(app="db"), "toPorts": _ports((5432, "TCP"))}] == egress
+
+
 def test_a_half_seen_side_stays_open():
     """Only the sides that were seen at the own node are closed; a workload without any gets no policy."""
     capture = Capture().talk(WEB, API, 8080).talk(API, DB, 5432)
