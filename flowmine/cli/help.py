@@ -15,7 +15,7 @@ _MARK = re.compile(r"^<!--.*?-->\n", re.M)
 
 def topics() -> dict[str, str]:
     """Return the pages that come with the package: topic -> Markdown."""
-    pages = files("flowmine.docs").iterdir()
+    pages = files("flowmine").joinpath("docs").iterdir()
     found = {
         page.name[:-3]: _MARK.sub("", page.read_text("utf-8")) for page in pages if page.name.endswith(".md")
     }

@@ -1,1 +1,0 @@
-"""The documentation that `flowmine help` shows: one Markdown page a topic."""
