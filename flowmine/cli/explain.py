@@ -8,12 +8,15 @@ import click
 from flowmine.cli.display import write_lines
 from flowmine.cli.inputs import Capture, capture_inputs
 from flowmine.cli.policiesinforce import Agents, agent_options
+from flowmine.cli.window import WindowCommand
 from flowmine.errors import UsageError
 
 __all__ = ["explain"]
 
 
-@click.command(short_help="Show the traffic behind each rule, and the rule behind each connection.")
+@click.command(
+    cls=WindowCommand, short_help="Show the traffic behind each rule, and the rule behind each connection."
+)
 @capture_inputs
 @click.option(
     "--policy",

@@ -4,7 +4,6 @@ A command takes them with ``@click.command(cls=FilteredCommand)`` and gets a ``s
 the line matters, for ``--not`` turns the next one into a deny filter, so the line is read once more in order.
 """
 
-import time
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowmine.cli.filterlist import FLAGS, OPTIONS, FilterLists
+from flowmine.cli.window import Window, grouped_options, how_many, remember, time_bounds, window_options
 
 if TYPE_CHECKING:
     from flowmine.ingest.filters import Selection
 
 __all__ = ["FilteredCommand"]
-
-_COUNT_MAX = 1_000_000
 
 
 class FilteredCommand(click.Command):
@@ -36,22 +34,14 @@ class FilteredCommand(click.Command):
         given, _, order = self.make_parser(ctx).parse_args(args=list(args))
         rest = super().parse_args(ctx, args)
         if not ctx.resilient_parsing:
-            ctx.params["selection"] = _selection(
-                [param for param in order if param in self.filter_options], given
-            )
+            selection = _selection([param for param in order if param in self.filter_options], given)
+            ctx.params["selection"] = selection
+            remember(ctx, Window(selection, bool(given.get("follow"))))
         return rest
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the command's own options first, then the filters under their own heading."""
-        sections: dict[str, list[tuple[str, str]]] = {"Options": [], "Filters, as in `hubble observe`": []}
-        own, filters = sections.values()
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
-            if record is not None:
-                (filters if param in self.filter_options else own).append(record)
-        for title, records in sections.items():
-            with formatter.section(title):
-                formatter.write_dl(records)
+        """List the command's own options first, then servers and filters under their own headings."""
+        grouped_options(self, ctx, formatter, {param.name for param in self.filter_options})
 
 
 def _options() -> list[click.Option]:
@@ -64,22 +54,7 @@ def _options() -> list[click.Option]:
         )
         for name, short, metavar, text in OPTIONS
     ]
-    count = click.IntRange(min=0)
-    return [
-        *tracked,
-        click.Option(
-            ["--since"], help="Events since a date, or a duration before now (5m, 1h30m).", expose_value=False
-        ),
-        click.Option(["--until"], help="Events until a date, or a duration before now.", expose_value=False),
-        click.Option(
-            ["--first"], type=count, metavar="N", help="Only the first N events.", expose_value=False
-        ),
-        click.Option(["--last"], type=count, metavar="N", help="Only the last N events.", expose_value=False),
-        click.Option(
-            ["--all"], is_flag=True, help="All events; for captures this is the default.", expose_value=False
-        ),
-        click.Option(["--follow", "-f"], is_flag=True, help="Of no effect on captures.", expose_value=False),
-    ]
+    return [*tracked, *window_options()]
 
 
 def _declared(name: str, short: str) -> list[str]:
@@ -100,33 +75,13 @@ def _selection(order: Sequence[click.Parameter], given: dict[str, Any]) -> "Sele
         name = str(param.opts[0]).removeprefix("--")
         if param.name == _dest(name):
             lists.add(name, queues[param.name].popleft() if param.name in queues else "")
-    first, last = _how_many(given)
+    first, last = how_many(given)
     selection = Selection(
         (*lists.allow(), *(f for text in lists.allowlist for f in flow_filters(text))),
         (*lists.deny(), *(f for text in lists.denylist for f in flow_filters(text))),
-        *_window(given),
+        *time_bounds(given),
         first,
         last,
     )
     matcher(selection)  # a value that cannot be understood is told before any input is read
-    if given.get("follow"):
-        click.echo("flowmine: --follow has no effect on captures; they are read to their end", err=True)
     return selection
-
-
-def _window(given: dict[str, Any]) -> tuple[int | None, int | None]:
-    from flowmine.ingest.filters import point_in_time
-
-    now = time.time_ns()
-    since, until = given.get("since"), given.get("until")
-    return point_in_time(since, now) if since else None, point_in_time(until, now) if until else None
-
-
-def _how_many(given: dict[str, Any]) -> tuple[int, int]:
-    first, last = (int(given.get(name) or 0) for name in ("first", "last"))
-    for one, other in (("first", "last"), ("first", "all"), ("last", "all"), ("first", "follow")):
-        if (first if one == "first" else last) and (last if other == "last" else given.get(other)):
-            raise click.UsageError(f"cannot set both --{one} and --{other}")
-    if last > _COUNT_MAX:
-        raise click.UsageError(f"--last must be at most {_COUNT_MAX}, not {last}")
-    return first, last

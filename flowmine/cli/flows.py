@@ -55,7 +55,8 @@ Record = dict[str, Any]
 def flows(capture: Capture, selection: "Selection", output: str, color: str, **style: Any) -> None:
     """Print the captured events themselves, as `hubble observe` would.
 
-    All events that pass the filters are printed, repeated ones too, in the order of the capture.
+    All events that pass the filters are printed, repeated ones too, in the order of the capture. A live server gives
+    as many of each node as --first or --last ask for, as it does to `hubble observe`.
     """
     from flowmine.report.hubble import Style
 
@@ -66,7 +67,9 @@ def flows(capture: Capture, selection: "Selection", output: str, color: str, **s
         color=color == "always" or (color == "auto" and _colours_welcome()),
     )
     with capture.reading(dedup=False, bar=not sys.stdout.isatty()) as reading:
-        records = _selected((record for _, record, _ in reading.source.records()), selection)
+        records: Iterable[Record] = (record for _, record, _ in reading.source.records())
+        if capture.live is None:
+            records = _selected(records, selection)
         write_lines(_LAYOUTS[output](_without_node_status(records, output, wanted), wanted), None)
 
 

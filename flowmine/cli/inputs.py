@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowmine.cli.progress import progress_bar
+from flowmine.cli.serveroptions import Live, live_of, server_options
+from flowmine.cli.window import remembered
 
 if TYPE_CHECKING:
     from flowmine.ingest import Source
     from flowmine.ingest.filters import Selection
+    from flowmine.ingest.relay import Relay
 
 __all__ = ["Capture", "Reading", "capture_inputs"]
 
@@ -21,9 +24,9 @@ _STDIN = "-"
 
 @dataclass(slots=True)
 class Reading:
-    """A capture while it is read; what a command tells here ends the summary."""
+    """A capture, or a live server, while it is read; what a command tells here ends the summary."""
 
-    source: "Source"
+    source: "Source | Relay"
     facts: list[str] = field(default_factory=list)
 
     def tell(self, fact: str) -> None:
@@ -33,11 +36,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """The captures that a line names, and how to read them."""
+    """The captures that a line names, or the live server in place of them, and how to read them."""
 
     inputs: tuple[str, ...]
     strict: bool = False
     quiet: bool = False
+    live: Live | None = None
 
     @contextmanager
     def reading(
@@ -46,14 +50,35 @@ class Capture:
         """Open the captures, show a bar while the block reads them, and close with the summary on stderr.
 
         ``bar`` is for a block that prints nothing meanwhile; ``selection`` keeps only the events that filters ask for; ``options`` go to `flowmine.ingest.open_flows`.
+        A live server is sent the filters, and passes no event on twice, whatever the options say of that.
         Raise InputError where an input cannot be read, UsageError where the selection needs a second reading of stdin.
         """
+        if self.live is not None:
+            with self._reading_live(self.live, bar=bar, **options) as reading:
+                yield reading
+            return
         from flowmine.ingest import open_flows
 
         if selection is not None and not selection.everything:
             options["keep"] = self._keep(selection)
         with progress_bar(self.quiet or not bar) as feed:
             reading = Reading(open_flows(*self.inputs, strict=self.strict, progress=feed, **options))
+            yield reading
+        if not self.quiet:
+            self._conclude(reading)
+
+    @contextmanager
+    def _reading_live(
+        self, live: Live, *, bar: bool, dedup: bool = True, **options: Any
+    ) -> Iterator[Reading]:
+        with (
+            progress_bar(self.quiet or not bar) as feed,
+            live.opened(strict=self.strict, progress=feed, **options) as relay,
+        ):
+            if not self.quiet:
+                for line in relay.status.sentences(relay.names[0]):
+                    click.echo(line, err=True)
+            reading = Reading(relay)
             yield reading
         if not self.quiet:
             self._conclude(reading)
@@ -106,11 +131,16 @@ class Capture:
 def capture_inputs(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the argument ``INPUT…`` and the options of reading; it is called with ``capture``."""
 
-    @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+    @server_options
+    @click.argument("inputs", nargs=-1, metavar="[INPUT]...")
     @click.option("--strict", is_flag=True, help="Make the first line that cannot be read an error.")
     @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on stderr.")
     @wraps(function)
     def command(inputs: tuple[str, ...], strict: bool, quiet: bool, **kwargs: Any) -> Any:
-        return function(capture=Capture(inputs, strict, quiet), **kwargs)
+        window = remembered()
+        live = live_of(kwargs, inputs, window)
+        if live is None and window is not None and window.follow:
+            click.echo("flowmine: --follow has no effect on captures; they are read to their end", err=True)
+        return function(capture=Capture(inputs, strict, quiet, live), **kwargs)
 
     return command

@@ -5,11 +5,12 @@ import click
 from flowmine.cli.ciliumversion import oldest_version, parse_version
 from flowmine.cli.inputs import Capture, capture_inputs
 from flowmine.cli.proposals import write_proposals
+from flowmine.cli.window import WindowCommand
 
 __all__ = ["visibility"]
 
 
-@click.command()
+@click.command(cls=WindowCommand)
 @capture_inputs
 @click.option(
     "-n",

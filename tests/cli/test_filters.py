@@ -229,11 +229,9 @@ def test_what_hubble_refuses_is_refused(args: list[str], message: str) -> None:
     assert refusal(*args)[: len(message)] == message
 
 
-def test_following_a_capture_is_told_to_have_no_effect() -> None:
-    """--follow is taken, for pasted lines hold it, and said to do nothing."""
-    result, selected = run("-f")
-    assert selected.everything
-    assert result.stderr == "flowmine: --follow has no effect on captures; they are read to their end\n"
+def test_pasted_lines_that_follow_are_taken() -> None:
+    """--follow selects all; what becomes of it is told where the input is opened."""
+    assert selection("-f").everything
 
 
 def test_help_lists_filters_apart() -> None:

@@ -135,6 +135,13 @@ def test_times_and_colours_as_asked_for(tmp_path: Path) -> None:
 
 
 def test_an_input_is_needed() -> None:
-    """Without INPUT the command says so."""
+    """Without INPUT and without a server the command says so."""
     result = run("-n", "shop")
-    assert (result.exit_code, "Missing argument 'INPUT...'" in result.stderr) == (2, True)
+    assert (result.exit_code, "no input: name a capture" in result.stderr) == (2, True)
+
+
+def test_following_a_capture_is_told_to_have_no_effect(tmp_path: Path) -> None:
+    """--follow is taken, for pasted lines hold it, and said to do nothing."""
+    result = run(capture(tmp_path / "a.jsonl", record(1)), "-f", "-q")
+    assert len(result.stdout.splitlines()) == 1
+    assert result.stderr == "flowmine: --follow has no effect on captures; they are read to their end\n"
