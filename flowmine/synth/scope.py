@@ -80,6 +80,15 @@ class Scope:
             return "a system namespace (--include-system admits it)"
         return ""
 
+    def unmet(self, workloads: Iterable[Workload]) -> tuple[str, ...]:
+        """Return a remark for each namespace asked for that no workload is of: perhaps it is misspelt."""
+        there = {each.namespace for each in workloads}
+        return tuple(
+            f"namespace {pattern}: no workload of it is in the capture"
+            for pattern in self.namespaces
+            if not any(fnmatchcase(namespace, pattern) for namespace in there)
+        )
+
 
 def is_system(namespace: str) -> bool:
     """Tell whether a namespace is one of those that keep the cluster alive."""

@@ -84,7 +84,7 @@ def synthesise(edges: Edges, options: Options, scope: Scope) -> Synthesis:
         left_out=left_out,
         admitted=frozenset(link.row for link in admitted if link.row not in told),
         unsaid=formed.unsaid,
-        remarks=(*formed.remarks, *nobody),
+        remarks=(*formed.remarks, *nobody, *scope.unmet(scene.workloads.items)),
         gateways=gateways,
     )
 

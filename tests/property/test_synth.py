@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from flowmine.advise.recommend import Recommendation, recommend
 from flowmine.edges import Edges, aggregate
+from flowmine.engine.policyset import PolicySet
 from flowmine.ingest import open_flows
 from flowmine.labels import is_stable_key
 from flowmine.policy.codec import to_dict, to_yaml_stream
@@ -87,6 +88,29 @@ def test_no_rule_is_needless_however_it_is_cut(tmp_path, cluster, per):
     """Every edge admitted is allowed and every rule is needed, whether per workload, namespace or flow."""
     found = recommend(_edges(tmp_path, cluster), scope=Scope(per=per))
     assert ((), ()) == (found.proof.gaps, found.needless)
+
+
+@FEW
+@given(cluster=clusters())
+def test_however_they_are_cut_policies_say_the_same(tmp_path, cluster):
+    """Per workload, per namespace or per flow: every connection between all parties seen gets the same verdict."""
+    edges = _edges(tmp_path, cluster)
+    ports = sorted({(row["protocol"], row["port"] or 0) for row in edges.edges.to_pylist()})[:12]
+    ends = edges.endpoints["labels"].to_pylist()
+    parties = [{"labels": labels, "ip": "192.0.2.250"} for labels in ends if labels]
+    queries = [
+        {"src": one, "dst": other, "protocol": protocol, "port": port}
+        for one in parties
+        for other in parties
+        for protocol, port in ports
+    ]
+    config = {"ipv6": Truth(truth(cluster)).dual, "cluster_name": Truth(truth(cluster)).cluster}
+    verdicts = []
+    for per in Per:
+        made = [to_dict(each) for each in recommend(edges, scope=Scope(per=per)).policies]
+        answers = PolicySet.from_dicts(made, config=config).verdicts(queries)
+        verdicts.append([(each["egress"], each["ingress"]) for each in answers])
+    assert verdicts[0] == verdicts[1] == verdicts[2]
 
 
 @FEW

@@ -260,6 +260,12 @@ def test_namespaces_choose_whose_policies_are_written():
     assert {"bank/ledger"} == set(_policies(capture, exclude=("sh*",)))
 
 
+def test_a_namespace_that_is_not_there_is_told():
+    """Asking for a namespace of which nobody was seen gives no policy, and a remark that names it."""
+    found = _made(Capture().talk(WEB, API, 80), namespaces=("shop", "shpo"))
+    assert ("namespace shpo: no workload of it is in the capture",) == found.remarks
+
+
 def test_peers_of_a_mesh_are_named_by_their_cluster():
     """A peer in another cluster carries its cluster; a local one too where the other cluster has the same namespace."""
     west = pod("shop", cluster="west", app="api")
