@@ -127,8 +127,7 @@ def combined(
     made: dict[str, tuple[Mapping[str, Any], list[str]]] = {}
     for admission, comment in edits:
         for step in admission.steps:
-            start = step.manifest if step.action is Action.CREATE else policies.manifests[step.ref]
-            now, comments = made.get(step.ref, (start, []))
+            now, comments = made.get(step.ref, (policies.manifests.get(step.ref, step.manifest), []))
             for op in step.ops:
                 now = applied(now, _retargeted(now, op))
             made[step.ref] = (now, [*comments, *([] if comment in comments else [comment])])
