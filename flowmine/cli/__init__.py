@@ -27,6 +27,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "flowmine.cli.visibility:visibility",
         "Write policies that make names and HTTP requests show, and deny nothing.",
     ),
+    "tail": ("flowmine.cli.tail:tail", "Follow a live server: new edges, new drops, current recommendations."),
+    "capture": (
+        "flowmine.cli.capture:capture",
+        "Record a live server, or captures, as Parquet that every command reads.",
+    ),
     "flows": ("flowmine.cli.flows:flows", "Print the captured events themselves, as hubble observe would."),
     "edges": ("flowmine.cli.edges:edges", "Show who talked to whom, on which port, with what outcome."),
     "drops": (
@@ -47,6 +52,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("flowmine.cli.validate:validate", "Check policies against Cilium's own limits."),
     "lint": ("flowmine.cli.lint:lint", "Find what policies say and do not mean."),
     "help": ("flowmine.cli.help:help_", "Show a page of the documentation."),
+    "replay": ("flowmine.cli.replay:replay", "Serve a capture as hubble-relay would."),
 }
 """Name of a command -> where it lives (``module:attribute``, imported on use) and its line in ``--help``."""
 

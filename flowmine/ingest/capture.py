@@ -209,7 +209,7 @@ def manifest_of_ledger(kind: str, told: Ledger) -> Manifest:
         bad=told.bad,
         versions=told.versions,
         texts=tuple(told.texts),
-        notes=(*told.named, *told.notes),
+        notes=(*told.named, *(note for note in told.notes if ": left out: " not in note)),
     )
 
 

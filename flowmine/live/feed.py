@@ -29,10 +29,15 @@ class LiveSource(Protocol):
 class Feed:
     """The batches of a source that earlier runs did not have; a context of one run."""
 
-    def __init__(self, source: LiveSource, cursor: Mapping[str, Any] | None = None) -> None:
-        """Read ``source`` on from ``cursor``, what `cursor` returned at the end of an earlier run."""
+    def __init__(
+        self, source: LiveSource, cursor: Mapping[str, Any] | None = None, *, asked: str = ""
+    ) -> None:
+        """Read ``source`` on from ``cursor``, what `cursor` returned at the end of an earlier run.
+
+        ``asked`` says which events are asked for: other ones are at other places.
+        """
         self.source = source
-        self._place = _plain(getattr(source, "place", None))
+        self._place = _plain(getattr(source, "place", None), asked)
         before = dict(cursor or {})
         same = self._place is not None and before.get("inputs") == self._place
         self._skip = int(before.get("flows", 0)) if same else 0
@@ -61,6 +66,6 @@ class Feed:
         return {} if self._place is None else {"inputs": self._place, "flows": max(self.flows, self._skip)}
 
 
-def _plain(place: tuple[tuple[str, int | None], ...] | None) -> list[list[Any]] | None:
+def _plain(place: tuple[tuple[str, int | None], ...] | None, asked: str) -> list[list[Any]] | None:
     """Return a place as JSON gives it back."""
-    return None if place is None else [list(each) for each in place]
+    return None if place is None else [*(list(each) for each in place), [asked]]

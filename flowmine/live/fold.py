@@ -1,0 +1,33 @@
+"""Make Parts smaller where time is told more finely than it is needed."""
+
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowmine.edges import Parts, empty, merge
+
+__all__ = ["by_day", "timeless"]
+
+_DAY = 24
+
+
+def timeless(parts: Parts) -> Parts:
+    """Return Parts without hours: as many rows as connections, whatever the time they span; EDGES are the same."""
+    return _with_hours(parts, pa.nulls(parts.rows.num_rows, pa.int32()).fill_null(-1))
+
+
+def by_day(parts: Parts, before: int) -> Parts:
+    """Return Parts in which hours (since the epoch) before a given one are told as the first hour of their day.
+
+    EDGES are the same; of evidence, days then count as one hour each.
+    """
+    hours = parts.rows["hour"]
+    days = pc.multiply(pc.divide(hours, pa.scalar(_DAY, pa.int32())), pa.scalar(_DAY, pa.int32()))
+    old = pc.and_(pc.greater_equal(hours, 0), pc.less(hours, before - before % _DAY))
+    return _with_hours(parts, pc.if_else(old, days, hours))
+
+
+def _with_hours(parts: Parts, hours: pa.Array | pa.ChunkedArray) -> Parts:
+    place = parts.rows.schema.get_field_index("hour")
+    return merge([replace(parts, rows=parts.rows.set_column(place, "hour", hours)), empty()])

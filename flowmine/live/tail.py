@@ -1,0 +1,265 @@
+"""`flowmine tail`: edges and drift of a source that need not end, looked at on a ticker, kept on disk as they grow."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowmine.advise.inforce import InForce
+from flowmine.advise.recorded import recorded
+from flowmine.advise.rulings import rulings
+from flowmine.edges import Edges, Parts, empty, merge, partial, settle
+from flowmine.errors import FlowmineError
+from flowmine.ingest.intern import Endpoints
+from flowmine.ledger import Ledger
+from flowmine.live.changes import Change, Known, What, only
+from flowmine.live.feed import Feed
+from flowmine.live.fold import by_day, timeless
+from flowmine.live.outlet import Outlet, Rewritten
+from flowmine.live.state import Before, Store
+from flowmine.live.tally import Tally
+from flowmine.report.edgeview import edge_record, edge_rows
+from flowmine.report.gotime import format_time
+
+__all__ = ["Clocks", "Every", "Tail", "Tick"]
+
+_MERGE_EVERY = 16
+_MOST_PENDING = 50_000
+_SHARE = 4
+"""Looking takes at most one part in so many plus one of the time: after a slow look the next one waits longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """How often, in seconds: to look for changes, to write the state, to recommend anew, to read policies again.
+
+    ``settle`` is after how long without anything new the state counts as stable; None is never.
+    """
+
+    look: float = 5.0
+    checkpoint: float = 60.0
+    recommend: float = 60.0
+    policies: float = 300.0
+    settle: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """``elapsed`` counts seconds from any start, never back; ``now`` says what time it is, seconds since the epoch."""
+
+    elapsed: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One look. ``changes`` are records of edges with ``event`` and ``new_reasons``; ``problems`` are sentences."""
+
+    at: float
+    tally: Tally
+    changes: tuple[dict[str, Any], ...] = ()
+    policies: tuple[Rewritten, ...] = ()
+    gaps: tuple[dict[str, Any], ...] = ()
+    problems: tuple[str, ...] = ()
+    turned_stable: bool = False
+
+
+@dataclass(slots=True)
+class _Due:
+    """When a thing is to be done next."""
+
+    every: float
+    next: float = field(default=0.0)
+
+    def is_due(self, now: float) -> bool:
+        return now >= self.next
+
+    def done(self, began: float, now: float) -> None:
+        self.next = now + max(self.every, _SHARE * (now - began))
+
+
+class Tail:
+    """Follows one source."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        every: Every,
+        *,
+        requests: bool = False,
+        before: Before | None = None,
+        store: Store | None = None,
+        in_force: Callable[[Edges], InForce | None] = lambda _: None,
+        outlet: Outlet | None = None,
+        clocks: Clocks | None = None,
+    ) -> None:
+        """Follow ``feed``, beginning with what earlier runs left (``before``), and keep edges in ``store``.
+
+        ``in_force`` returns the policies to judge new edges by, ``outlet`` is where recommendations go.
+        """
+        self._feed, self._every, self._requests = feed, every, requests
+        self._store, self._in_force, self._outlet = store, in_force, outlet
+        self._clocks = clocks or Clocks()
+        self._before = before
+        self._ends = Endpoints()
+        if before is not None:
+            self._ends.absorb(before.endpoints, before.pods)
+        self._base = self._folded(before.parts if before else empty())
+        self._timeless = timeless(self._base)
+        self._pending = [empty()]
+        self._known = Known()
+        self._policies: InForce | None = None
+        self._gaps: dict[tuple[str, str, str], int] = {}
+        self.tally = Tally()
+        now = self._clocks.elapsed()
+        self._look = _Due(every.look, now + every.look)
+        self._checkpoint = _Due(every.checkpoint, now + every.checkpoint)
+        self._recommend = _Due(every.recommend, now + every.look)
+        self._reread = _Due(every.policies)
+        self._last_new = now
+
+    def _folded(self, parts: Parts) -> Parts:
+        return by_day(parts, int(self._clocks.now() // 3600))
+
+    def ticks(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Tick]:
+        """Read until the source ends or ``stop`` says so; yield at every look, and once more at the end."""
+        if self._before is not None:
+            self._known.update(self._settled(self._timeless))
+        heard = False
+        for batch in self._feed.batches():
+            if not heard and self._feed.skipped is not None and self._store is not None:
+                self._store.skip(self._feed.skipped)
+            heard = True
+            self.tally.add(batch, self._clocks.now())
+            if batch.num_rows:
+                self._pending.append(partial(batch, requests=self._requests))
+            if len(self._pending) >= _MERGE_EVERY:
+                self._pending = [merge(self._pending)]
+            began = self._clocks.elapsed()
+            if self._checkpoint.is_due(began):
+                self._keep()
+                self._checkpoint.done(began, self._clocks.elapsed())
+            if self._look.is_due(began):
+                yield self._tick(last=False)
+                self._look.done(began, self._clocks.elapsed())
+            if stop():
+                break
+        if not heard and self._feed.skipped is not None and self._store is not None:
+            self._store.skip(self._feed.skipped)
+        self._keep()
+        yield self._tick(last=True)
+
+    @property
+    def edges(self) -> Edges:
+        """All that is known, settled, with the hours in which it was seen."""
+        return self._settled(merge([self._base, *self._pending]))
+
+    def _settled(self, parts: Parts) -> Edges:
+        source = self._feed.source
+        endpoints, pods = source.endpoints, source.pods
+        if self._before is not None:
+            self._ends.absorb(endpoints, pods)
+            endpoints, pods = self._ends.table(), self._ends.pods()
+        return settle(parts, endpoints, pods, self._ledger().table())
+
+    def _ledger(self) -> Ledger:
+        ledger = self._feed.source.ledger
+        return ledger if self._before is None else ledger.merge([self._before.ledger])
+
+    def _keep(self) -> None:
+        """Write the state; where its window is closed, or without state now and then, begin with new Parts."""
+        self._pending = [merge(self._pending)]
+        source = self._feed.source
+        if self._store is None:
+            closed = self._pending[0].rows.num_rows > _MOST_PENDING
+        else:
+            beside = {"endpoints": source.endpoints, "pods": source.pods}
+            closed = self._store.checkpoint(self._pending[0], beside, source.ledger, self._feed.cursor)
+        if closed:
+            self._base = self._folded(merge([self._base, *self._pending]))
+            self._timeless = timeless(self._base)
+            self._pending = [empty()]
+
+    def _tick(self, *, last: bool) -> Tick:
+        """Look at what there is, and do what is due."""
+        now = self._clocks.elapsed()
+        self._pending = [merge(self._pending)]
+        edges = self._settled(merge([self._timeless, timeless(self._pending[0])]))
+        problems: list[str] = []
+        changes, passed = self._known.update(edges)
+        changes += self._judged(edges, passed, problems, now)
+        if changes:
+            self._last_new = now
+        self._count(edges, changes)
+        written: tuple[Rewritten, ...] = ()
+        if self._outlet is not None and (last or self._recommend.is_due(now)):
+            try:
+                written = self._outlet.update(self.edges)
+            except FlowmineError as error:
+                problems.append(str(error))
+            self._recommend.done(now, self._clocks.elapsed())
+        self.tally.policies += len(written)
+        settled = self._every.settle is not None and now - self._last_new >= self._every.settle
+        turned, self.tally.stable = settled and not self.tally.stable, settled
+        return Tick(
+            self._clocks.now(),
+            self.tally,
+            tuple(_records(edges, changes)),
+            written,
+            tuple(self._new_gaps()),
+            tuple(problems),
+            turned,
+        )
+
+    def _judged(self, edges: Edges, passed: Sequence[int], problems: list[str], now: float) -> list[Change]:
+        """Return which of the rows that passed the policies in force would deny; all rows where the policies changed."""
+        rows = list(passed)
+        if self._reread.is_due(now):
+            try:
+                found = self._in_force(edges)
+            except FlowmineError as error:
+                problems.append(f"the policies in force could not be read: {error}")
+                found = self._policies
+            if found is not self._policies:
+                outcomes = edges.edges["outcome"].to_pylist()
+                rows = [row for row, outcome in enumerate(outcomes) if outcome in ("delivered", "audited")]
+            self._policies = found
+            self._reread.done(now, self._clocks.elapsed())
+        if self._policies is None or not rows:
+            return []
+        part = only(edges, rows)
+        ruled = rulings(recorded(part), self._policies, range(len(rows)))
+        return [
+            Change(What.WOULD_DROP, row, tuple(sorted(each.value for each in ruled[place].denying())))
+            for place, row in enumerate(sorted(rows))
+            if not ruled[place].allowed
+        ]
+
+    def _count(self, edges: Edges, changes: Sequence[Change]) -> None:
+        self.tally.edges = edges.edges.num_rows
+        self.tally.changes.update(change.what.value for change in changes)
+        self.tally.hear(self._feed.source.ledger, getattr(self._feed.source, "counts", None))
+
+    def _new_gaps(self) -> Iterator[dict[str, Any]]:
+        """Yield what the ledger tells of loss and holes beyond the last look."""
+        for (node, kind, source), entry in sorted(self._feed.source.ledger.entries.items()):
+            more = entry.count - self._gaps.get((node, kind, source), 0)
+            if kind in ("lost", "gap", "node_status", "reconnect") and more:
+                self._gaps[node, kind, source] = entry.count
+                span = {name: _moment(getattr(entry, name)) for name in ("first", "last")}
+                yield {"event": kind, "node": node, "source": source, "count": more, **span}
+
+
+def _moment(nanoseconds: int | None) -> str | None:
+    return None if nanoseconds is None else format_time(nanoseconds, "RFC3339Nano")
+
+
+def _records(edges: Edges, changes: Sequence[Change]) -> Iterator[dict[str, Any]]:
+    """Yield the changes as records, in the order of EDGES."""
+    if not changes:
+        return
+    rows = sorted({change.row for change in changes})
+    shown = {rows[row.place]: row for row in edge_rows(only(edges, rows))}
+    for change in changes:
+        record = edge_record(shown[change.row])
+        yield {"event": change.what.value, "new_reasons": list(change.reasons), **record}
