@@ -76,8 +76,8 @@ class _Node:
     """The earliest new event after the anchor, while that has not come back."""
     proved: int = 0
     """The time of the last anchor that came back."""
-    pauses: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_PAUSES))
-    """The last stretches without events, longer than `Marks.disorder`: from one event's time to the next's."""
+    pauses: deque[tuple[Cursor, int]] = field(default_factory=lambda: deque(maxlen=_PAUSES))
+    """The last stretches without events, longer than `Marks.disorder`: the event before, the time of the next."""
 
 
 class Cursors:
@@ -89,6 +89,10 @@ class Cursors:
         self._seen = SeenIds(marks.window)
         self._held: list[tuple[int, int]] = []
         self._remembered = self._interruptions = 0
+        self.covered = False
+        """Whether what is asked for goes back to the cursors, so that relay sends again what a node has kept."""
+        self.wanting = False
+        """Whether to ask anew would bring back what a node may have sent meanwhile."""
         self._horizon = max((cursor.time for cursor in (resumed or {}).values()), default=-_EVER) + 1
         self._nodes = {
             name: _Node(cursor, cursor.time + 1, cursor, "a restart of this program")
@@ -131,10 +135,17 @@ class Cursors:
                 self._told_late(name, node, at)
 
     def _told_late(self, name: str, node: _Node, at: int) -> None:
-        """Tell of the pause in a node's events around a moment, of which word came only after they went on."""
-        pauses = [each for each in node.pauses if each[0] <= at + self._marks.disorder and each[1] >= at]
-        first, last = pauses[0] if pauses else (at, at)
-        self._ledger.add("gap", node.why, node=name, first=first, last=last)
+        """See to the pause in a node's events around a moment, of which word came only after they went on."""
+        around = [
+            pause for pause in node.pauses if pause[0].time <= at + self._marks.disorder and pause[1] >= at
+        ]
+        if not around:
+            self._ledger.add("gap", node.why, node=name, first=at)
+        elif self.covered:
+            self._ledger.add("gap", node.why, node=name, first=around[0][0].time, last=around[0][1])
+        else:
+            node.anchor, node.next = around[0]
+            self.wanting = True
 
     def admit(self, events: Events) -> Bools:
         """Return which events were not read before; move the cursors, and tell the ledger of what is missing."""
@@ -166,7 +177,7 @@ class Cursors:
         node = self._nodes.get(name)
         if node is None:
             return -_EVER
-        return max(node.floor, node.newest.time - self._marks.overlap)
+        return max(node.floor, (node.anchor or node.newest).time - self._marks.overlap)
 
     def _remember(self, count: int, times: Ints) -> None:
         """Note up to when the remembered uuids reach back."""
@@ -199,14 +210,15 @@ class Cursors:
         newest = Cursor(int(times[last]), int(keys[last]))
         if node is None:
             node = self._nodes[name] = _Node(newest, -_EVER)
-        self._note_pauses(node, times[fresh])
+        self._note_pauses(node, times[fresh], keys[fresh])
         if newest.time >= node.newest.time:
             node.newest = newest
 
-    def _note_pauses(self, node: _Node, times: Ints) -> None:
+    def _note_pauses(self, node: _Node, times: Ints, keys: Keys) -> None:
         moments = np.concatenate(([node.newest.time], times))
         for place in np.flatnonzero(np.diff(moments) > self._marks.disorder)[-_PAUSES:].tolist():
-            node.pauses.append((int(moments[place]), int(moments[place + 1])))
+            before = Cursor(int(times[place - 1]), int(keys[place - 1])) if place else node.newest
+            node.pauses.append((before, int(moments[place + 1])))
 
     def _catch_up(self, name: str, node: _Node, times: Ints, keys: Keys, fresh: Bools) -> None:
         """Look for a node's anchor, or for proof that it will not come."""
@@ -219,8 +231,12 @@ class Cursors:
         if not len(after):
             return
         node.next = int(after[0]) if node.next is None else min(node.next, int(after[0]))
-        if int(after[-1]) > node.anchor.time + self._marks.disorder:
+        if int(after[-1]) <= node.anchor.time + self._marks.disorder:
+            return
+        if self.covered:
             self._gap(name, node, node.next)
+        else:
+            self.wanting = True
 
     def _gap(self, name: str, node: _Node, end: int) -> None:
         assert node.anchor is not None

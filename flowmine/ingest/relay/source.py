@@ -87,7 +87,8 @@ class Relay:
         resumed = {name: Cursor(int(time), int(key)) for name, (time, key) in options.resume.items()}
         self._reached: dict[str, Cursor] = dict(resumed)
         self._at = Cursors(self._ledger, options.marks, resumed)
-        self._started: int | None = None
+        self._started = False
+        self._blind: int | None = None
         self._session = Session(
             self._server,
             self._request,
@@ -148,7 +149,7 @@ class Relay:
 
         Raise InputError where the server cannot be reached, or ends a stream that is not followed too often.
         """
-        if self._started is not None:
+        if self._started:
             self._begin()
         options = self._options
         decoder = Decoder(
@@ -177,7 +178,7 @@ class Relay:
 
     def records(self) -> Iterator[tuple[bytes, dict[str, Any], str]]:
         """Yield every event, flows and others: its JSON, its canonical form, and where it came from."""
-        if self._started is not None:
+        if self._started:
             self._begin()
         count = 0
         for frames in self._chunks():
@@ -197,10 +198,8 @@ class Relay:
         since = self._at.since() if options.follow or options.resume else None
         if since is not None:
             since = max(since, chosen.since or 0)
-        elif options.follow and chosen.since is None and not chosen.last:
-            since = (
-                self._started
-            )  # with it, relay asks a node that comes back from then on, without it for nothing
+        self._at.covered = since is not None or chosen.since is not None
+        self._at.wanting = False
         mask = MASKS[self._masks](self._columns | _ADMITTED)
         return flows_request(chosen, follow=options.follow, mask=mask, since=since)
 
@@ -211,18 +210,33 @@ class Relay:
     def _chunks(self) -> Iterator[list[bytes]]:
         """Yield what arrives, empty now and then, and see to all that happens besides."""
         options = self._options
-        self._started = time.time_ns()
+        self._started = True
         for event in self._session.events(tick=options.tick or 1.0, lasting=options.lasting):
             match event:
                 case Chunk(frames):
+                    self._see_again()
                     yield frames
+                    if self._at.wanting:
+                        self._session.reopen("a node came back: what it has kept is asked for")
                     self._tell_progress()
                 case Interrupted(why):
-                    self._ledger.add("reconnect", why, first=time.time_ns())
+                    now = time.time_ns()
+                    self._ledger.add("reconnect", why, first=now)
                     self._at.interrupt("the stream was interrupted")
+                    if self._at.since() is None and self._blind is None:
+                        self._blind = now
                     self._weaken(why)
                 case Returned(nodes):
                     self._back(nodes)
+
+    def _see_again(self) -> None:
+        """Tell of the time without a stream where no event had come before, from which to go on."""
+        if self._blind is not None:
+            if self._options.follow:
+                self._ledger.add(
+                    "gap", "no stream before the first event", first=self._blind, last=time.time_ns()
+                )
+            self._blind = None
 
     def _back(self, nodes: tuple[Node, ...]) -> None:
         """See to nodes that were away: relay goes on with some of them by itself, and not with others."""
