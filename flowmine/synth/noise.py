@@ -123,7 +123,8 @@ def _scan(links: list[Link], options: Options) -> list[Link]:
 def _sweep(links: list[Link], options: Options) -> list[Link]:
     by_port: dict[tuple[str, int | None], list[Link]] = defaultdict(list)
     for link in links:
-        by_port[link.protocol, link.port].append(link)
+        if link.events <= _ONE_VISIT:  # what calls on and on is monitoring, though half of it is down
+            by_port[link.protocol, link.port].append(link)
     swept: list[Link] = []
     for key in sorted(by_port, key=str):
         targets = {link.target.key for link in by_port[key]}

@@ -10,7 +10,7 @@ value is the workload's own name, then the keys that people read first.
 | 1    | such a key that the others do not have (Exists), or that only they have (DoesNotExist)                |
 | 2    | the service account, and values that look machine-made but did not vary                               |
 | 3    | that a key which changes per run is there or not: what it says changes, that it is there does not     |
-| 4    | the values of a label that was seen to vary, as a list (In), where they are words and few             |
+| 4    | values of a label that was seen to vary within some workload, where they are words and few            |
 
 Values that change per pod, run or rollout are never named: where only they would tell a workload from others, the
 tightest selector without them is chosen and what it selects too many is told.
@@ -218,7 +218,7 @@ def _value_step(key: str, values: list[str], varying: Collection[str]) -> int:
         return _STEPS
     if len(values) > 1 or key in varying:
         spoken = not any(looks_generated(value) or value.isdigit() for value in values)
-        return 4 if spoken and 1 < len(values) <= _MOST_VALUES else _STEPS
+        return 4 if spoken and len(values) <= _MOST_VALUES else _STEPS
     words = key.rpartition("/")[2].lower().replace("_", "-").replace(".", "-")
     per_run = words in _PER_RUN_WORDS or words.rpartition("-")[2] in _PER_RUN_WORDS
     if key == SERVICE_ACCOUNT_KEY or looks_generated(values[0]) or per_run or not values[0]:

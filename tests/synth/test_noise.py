@@ -80,6 +80,14 @@ def test_monitoring_many_pods_is_no_sweep():
     assert [] == _noise(capture)
 
 
+def test_monitoring_of_much_that_is_down_is_no_sweep():
+    """A monitoring system that is refused by most of its targets, again and again, still needs the others."""
+    capture = Capture()
+    for number, target in enumerate(_targets(40)):
+        capture.talk(PROMETHEUS, target, 9090, events=200, refused=100 if number % 3 else 0)
+    assert [] == _noise(capture)
+
+
 def test_a_sweep_is_left_out_with_its_hits():
     """One port tried on many targets, mostly in vain, is a sweep."""
     capture = Capture()

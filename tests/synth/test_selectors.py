@@ -95,6 +95,17 @@ def test_unstable_and_varying_values_are_never_named():
         assert {"app"} == set(choice.selector.keys())
 
 
+def test_a_label_that_varied_elsewhere_is_used_only_when_nothing_else_tells():
+    """A key whose words varied within one workload may still tell others apart, and the choice says that it is fragile."""
+    ends = [
+        pod("s", "", "Deployment/a", app="demo", tier="one"),
+        pod("s", "", "Deployment/a", app="demo", tier="two"),
+        pod("s", "", "Deployment/b", app="demo", tier="three"),
+    ]
+    choices = _choices(*ends)
+    assert (Selector.of({"tier": "three"}), True) == (choices["b"].selector, choices["b"].fragile)
+
+
 def test_an_over_match_is_named():
     """Where no stable label tells a workload from another, the tightest selector is taken and the other named."""
     ends = [pod("s", "", "Deployment/a", app="x"), pod("s", "", "Deployment/a", app="x", color="red")]
