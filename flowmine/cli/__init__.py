@@ -51,6 +51,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "trace": ("flowmine.cli.trace:trace", "Explain why policies allow or deny one connection."),
     "validate": ("flowmine.cli.validate:validate", "Check policies against Cilium's own limits."),
     "lint": ("flowmine.cli.lint:lint", "Find what policies say and do not mean."),
+    "migrate": ("flowmine.cli.migrate:migrate", "Bring captures and state of an older version up to date."),
     "help": ("flowmine.cli.help:help_", "Show a page of the documentation."),
     "replay": ("flowmine.cli.replay:replay", "Serve a capture as hubble-relay would."),
 }

@@ -25,6 +25,7 @@ __all__ = ["Chunk", "Reading", "Wanted", "moment"]
 
 _SECOND = 1_000_000_000
 _BACK = 512
+_ALL = 1 << 62
 _FAR = np.iinfo(np.int64).max
 
 
@@ -38,6 +39,11 @@ class Wanted(NamedTuple):
     until: int | None
     paths: tuple[str, ...]
     matches: Callable[[dict[str, Any]], bool] | None
+
+    @property
+    def limited(self) -> bool:
+        """Tell whether fewer than all are asked for: Hubble's command line asks for all by the largest number."""
+        return 0 < self.number < _ALL
 
     @classmethod
     def of(cls, request: Any) -> "Wanted":
@@ -184,7 +190,7 @@ class Reading:
         for node in self._silent:
             chosen &= events.nodes != node
         flows = events.kinds == FLOW
-        chosen &= flows | (events.kinds == LOST) | ((events.kinds == STATUS) & (not wanted.number))
+        chosen &= flows | (events.kinds == LOST) | ((events.kinds == STATUS) & (not wanted.limited))
         if wanted.until is not None:
             self._finish(events, chosen, chosen & flows & (events.times > wanted.until))
         if wanted.since is not None:
@@ -192,7 +198,7 @@ class Reading:
         if wanted.matches is not None:
             for place in np.flatnonzero(chosen & flows).tolist():
                 chosen[place] = self._matches(int(events.numbers[place]))
-        if wanted.number and not wanted.follow:
+        if wanted.limited and not wanted.follow:
             self._count(events, chosen, flows)
         return chosen
 
