@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-__all__ = ["dns_name", "looks_generated", "shared_name", "workload_of_pod", "workload_token"]
+__all__ = ["dns_name", "is_word", "looks_generated", "shared_name", "workload_of_pod", "workload_token"]
 
 # Kubernetes' own random suffixes use these only (apimachinery `util/rand`).
 _RANDOM = "[bcdfghjklmnpqrstvwxz2456789]"
@@ -36,6 +36,15 @@ def looks_generated(value: str) -> bool:
         return True
     last = value.rpartition("-")[2]
     return any(pattern.match(last) for pattern in (_HEX, _NUMBER, _RANDOM_PART))
+
+
+def is_word(value: str) -> bool:
+    """Tell whether people chose a text: it is no number, and no machine made it up.
+
+    >>> is_word("blue"), is_word("7"), is_word("7d9f8b6c5d")
+    (True, False, False)
+    """
+    return bool(value) and not value.isdigit() and not looks_generated(value)
 
 
 def workload_of_pod(pod: str) -> str:

@@ -23,7 +23,7 @@ from itertools import combinations
 
 from flowmine.labels import SERVICE_ACCOUNT_KEY, is_stable_key
 from flowmine.policy.model import Operator, Requirement, Selector
-from flowmine.synth.naming import looks_generated
+from flowmine.synth.naming import is_word, looks_generated
 from flowmine.synth.subjects import Workload, Workloads
 from flowmine.synth.universe import Party, Universe
 
@@ -217,8 +217,7 @@ def _value_step(key: str, values: list[str], varying: Collection[str]) -> int:
     if not is_stable_key(key):
         return _STEPS
     if len(values) > 1 or key in varying:
-        spoken = not any(looks_generated(value) or value.isdigit() for value in values)
-        return 4 if spoken and len(values) <= _MOST_VALUES else _STEPS
+        return 4 if all(map(is_word, values)) and len(values) <= _MOST_VALUES else _STEPS
     words = key.rpartition("/")[2].lower().replace("_", "-").replace(".", "-")
     per_run = words in _PER_RUN_WORDS or words.rpartition("-")[2] in _PER_RUN_WORDS
     if key == SERVICE_ACCOUNT_KEY or looks_generated(values[0]) or per_run or not values[0]:

@@ -9,7 +9,14 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 from flowmine.labels import is_stable_key
-from flowmine.synth.naming import dns_name, looks_generated, shared_name, workload_of_pod, workload_token
+from flowmine.synth.naming import (
+    dns_name,
+    is_word,
+    looks_generated,
+    shared_name,
+    workload_of_pod,
+    workload_token,
+)
 from flowmine.synth.universe import Party, Universe
 
 __all__ = ["Workload", "Workloads", "group"]
@@ -107,13 +114,17 @@ def _tokens(party: Party) -> set[str]:
 
 
 def _signature(party: Party, varying: frozenset[tuple[str, str]], lasting: bool) -> Hashable:
-    """Return all that stable labels can say of an endpoint: equal means that no selector may tell two apart."""
+    """Return all that stable labels can say of an endpoint: equal means that no selector may tell two apart.
+
+    A value that varies within some workload may still tell another, lasting one apart where it is a word (see
+    `selectors`, its last step).
+    """
     values = tuple(
         sorted(
             (key, value)
             for key, value in party.keys.items()
             if is_stable_key(key)
-            and (party.cluster, key) not in varying
+            and ((party.cluster, key) not in varying or (lasting and is_word(value)))
             and (lasting or not looks_generated(value))
         )
     )
