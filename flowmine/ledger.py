@@ -2,18 +2,20 @@
 
 The reader of a capture writes here while it reads; reports read. Kinds are those of `schema.LEDGER`:
 
-========== ============================================================ ======================
-kind       meaning                                                      source
-========== ============================================================ ======================
-lost       Hubble says it lost events                                   which ring
-node_status a node came, went or failed while relay was asked           which state
-masked     no event carries a field that a recommendation needs         which field
-skipped    a line, or a field of one, could not be read; other events   the reason
-duplicate  an event read twice (equal uuids)                            uuid
-cut        an input ends in the middle, or is corrupt from a place on   the input
-gap        nothing at all was seen for a while                          the reason
-unsettled  an event whose initiator could not be told                   the reason
-========== ============================================================ ======================
+============ ============================================================ ======================
+kind         meaning                                                      source
+============ ============================================================ ======================
+lost         Hubble says it lost events                                   which ring
+node_status  a node came, went or failed while relay was asked            which state
+masked       no event carries a field that a recommendation needs         which field
+skipped      a line, or a field of one, could not be read; other events   the reason
+duplicate    an event read twice (equal uuids)                            uuid
+cut          an input ends in the middle, or is corrupt from a place on   the input
+gap          what a node saw between first and last may be missing        the reason
+reconnect    a live stream broke, and was asked for again                 the reason
+backpressure a live server was held back, for the reader was slower       who waited
+unsettled    an event whose initiator could not be told                   the reason
+============ ============================================================ ======================
 """
 
 from collections.abc import Iterable

@@ -1,5 +1,6 @@
 """`flowmine flows`: the captured events themselves, as `hubble observe` would print them."""
 
+import io
 import os
 import sys
 from collections import deque
@@ -70,6 +71,8 @@ def flows(capture: Capture, selection: "Selection", output: str, color: str, **s
         records: Iterable[Record] = (record for _, record, _ in reading.source.records())
         if capture.live is None:
             records = _selected(records, selection)
+        elif capture.live.window.follow and isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)
         write_lines(_LAYOUTS[output](_without_node_status(records, output, wanted), wanted), None)
 
 

@@ -44,12 +44,35 @@ def _troubles(ledger: Ledger) -> Iterator[str]:
         yield f"{_counted(ledger.total('duplicate'), 'event')} read twice, counted once"
     for source in ledger.sources("cut"):
         yield f"{source} ends in the middle; it was read up to there"
-    if ledger.total("node_status"):
+    if set(ledger.sources("node_status")) - {"NODE_CONNECTED"}:
         yield f"nodes came, went or failed: {_sources(ledger, 'node_status')}"
+    if ledger.total("reconnect"):
+        yield f"the stream broke and was resumed {_times(ledger.total('reconnect'))}: {_sources(ledger, 'reconnect')}"
+    yield from _gaps(ledger)
+    if ledger.total("backpressure"):
+        yield f"the server was held back {_times(ledger.total('backpressure'))}, for this program was slower"
     advice = ledger.mask_advice()
     if advice:
         yield advice
     yield from ledger.notes
+
+
+def _gaps(ledger: Ledger) -> Iterator[str]:
+    """Yield what was missed of which node, from when to when; the first few."""
+    gaps = [
+        (node, why, entry) for (node, kind, why), entry in sorted(ledger.entries.items()) if kind == "gap"
+    ]
+    for node, why, entry in gaps[:_SHOWN]:
+        times = [
+            format_time(moment, "RFC3339Milli") for moment in (entry.first, entry.last) if moment is not None
+        ]
+        yield f"{node or 'the stream'}: events may be missing between {' and '.join(times) or 'unknown times'}: {why}"
+    if len(gaps) > _SHOWN:
+        yield f"and {len(gaps) - _SHOWN:,} more such gaps"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def _sources(ledger: Ledger, kind: str) -> str:

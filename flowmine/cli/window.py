@@ -73,7 +73,7 @@ class WindowCommand(click.Command):
         from flowmine.ingest.filters import Selection
 
         given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
-        if given.get("inputs") and (hiding := [name for name in _HIDING if given.get(name)]):
+        if _named(given.get("inputs")) and (hiding := [name for name in _HIDING if given.get(name)]):
             raise UsageError(_hides(str(ctx.info_name), hiding[0]))
         rest = super().parse_args(ctx, args)
         if not ctx.resilient_parsing:
@@ -82,6 +82,11 @@ class WindowCommand(click.Command):
             selection = Selection(since=since, until=until, first=first, last=last)
             remember(ctx, Window(selection, bool(given.get("follow"))))
         return rest
+
+
+def _named(inputs: Any) -> bool:
+    """Tell whether the parser found an INPUT; where there is none, click has a placeholder."""
+    return isinstance(inputs, tuple | list) and any(isinstance(each, str) for each in inputs)
 
 
 def _hides(command: str, name: str) -> str:
