@@ -62,7 +62,7 @@ def capture(
     """
     from flowmine.ingest.capture import Cut, Recorder
     from flowmine.ingest.captureretain import Retention, parse_retention
-    from flowmine.ingest.capturewindow import Folder, manifest_of
+    from flowmine.ingest.capturewindow import Folder, manifest_of, serial_of
     from flowmine.live.feed import Feed
     from flowmine.live.record import record
 
@@ -72,7 +72,7 @@ def capture(
     with Folder(out) as folder, stopping() as (stopped, when_stopped):
         windows = folder.windows()
         _same_redaction(windows, redaction)
-        cursor = manifest_of(max(windows, key=_serial)).cursor if windows else {}
+        cursor = manifest_of(max(windows, key=serial_of)).cursor if windows else {}
         with capture.reading(selection, bar=capture.live is None, **_options(capture, cursor)) as reading:
             if capture.live is not None:
                 when_stopped(reading.source.stop)  # type: ignore[union-attr]
@@ -89,11 +89,6 @@ def capture(
 
 def _options(capture: Capture, cursor: dict[str, Any]) -> dict[str, Any]:
     return {} if capture.live is None else {"tick": 1.0, "resume": cursor.get("relay", {})}
-
-
-def _serial(path: Path) -> int:
-    number = path.name.rpartition("-")[2]
-    return int(number) if number.isdigit() else 0
 
 
 def _redaction(what: str, key: Path | None, out: Path) -> "Redaction | None":

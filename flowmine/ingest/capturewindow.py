@@ -30,6 +30,7 @@ __all__ = [
     "is_window",
     "manifest_of",
     "opened",
+    "serial_of",
     "stem_of",
     "windows",
 ]
@@ -38,6 +39,7 @@ MANIFEST = "manifest.json"
 """The file that makes a folder a window; its first key is ``flowmine``."""
 
 _TEMPORARY = ".tmp-"
+_ROW_GROUP = 1 << 15
 _PLAIN = frozenset({"uuid", "time", "first", "last"})
 """Columns whose values hardly repeat: they are stored without a dictionary."""
 
@@ -124,6 +126,16 @@ def stem_of(window: Path) -> tuple[str, int]:
     return (stem, int(generation)) if dot and generation.isdigit() else (window.name, 0)
 
 
+def serial_of(window: Path) -> int:
+    """Return the number with which a window's name ends: it grows with every window of a folder; 0 for none.
+
+    >>> serial_of(Path("20261118T093000-000007.3"))
+    7
+    """
+    number = stem_of(window)[0].rpartition("-")[2]
+    return int(number) if number.isdigit() else 0
+
+
 def windows(folder: Path) -> list[Path]:
     """Return the windows in a folder, sorted by name, of each its last generation."""
     latest: dict[str, tuple[int, Path]] = {}
@@ -166,7 +178,7 @@ class Pending:
                     use_dictionary=[column for column in rows.schema.names if column not in _PLAIN],
                 )
             table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
-            self._writers[name].write_table(table)
+            self._writers[name].write_table(table, row_group_size=_ROW_GROUP)
 
     def finish(self, manifest: Manifest) -> Path:
         """Sync everything, give the window its name, and return its path."""
@@ -243,19 +255,23 @@ class Folder:
 
     def next_serial(self) -> int:
         """Return a number higher than that of every window so far; names end with it."""
-        numbers = (stem_of(window)[0].rpartition("-")[2] for window in self.windows())
-        return max((int(number) for number in numbers if number.isdigit()), default=0) + 1
+        return max(map(serial_of, self.windows()), default=0) + 1
 
     def put(self, name: str, manifest: Manifest, tables: Mapping[str, pa.Table]) -> Path:
-        """Write a window of whole tables, and sweep away the generations before it."""
+        """Write a window of whole tables under a name with a generation, and remove the generations before it."""
         pending = Pending(self.path, name)
         try:
             for table, rows in tables.items():
                 pending.write(table, rows)
-            return pending.finish(manifest)
+            path = pending.finish(manifest)
         except BaseException:
             pending.abandon()
             raise
+        stem, generation = stem_of(path)
+        for other in (*self.path.glob(stem), *self.path.glob(f"{stem}.*")):
+            if stem_of(other) < (stem, generation):
+                self.remove(other)
+        return path
 
 
 @contextmanager

@@ -194,7 +194,8 @@ def _is_new(path: Path, seen: set[tuple[int, int]]) -> bool:
 
 
 def _of(path: Path) -> Input:
-    path = path.parent if path.name == MANIFEST and is_window(path.parent) else path
+    if path.name == MANIFEST and is_window(path.parent):
+        return Input(str(path.parent), path.parent)
     regular = stat.S_ISREG(path.stat().st_mode)
     return Input(str(path), path) if regular else Input(str(path), pipe=path)
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from flowmine.edges import Parts, empty, merge, parts_of, tables_of
 from flowmine.ingest import open_flows
 from flowmine.ingest.capture import manifest_of_ledger, since
-from flowmine.ingest.capturewindow import Folder, manifest_of, stem_of
+from flowmine.ingest.capturewindow import Folder, manifest_of, serial_of
 from flowmine.ledger import Ledger
 from flowmine.schema import ENDPOINTS, PODS
 
@@ -50,13 +50,8 @@ def load(folder: Folder) -> Before:
     parts = empty()
     for _ in source.batches_and_state(kept):
         parts = merge([parts, *(parts_of(kept.pop()) for _ in kept[:])])
-    last = max(paths, key=lambda path: _serial(path.name))
+    last = max(paths, key=serial_of)
     return Before(parts, source.endpoints, source.pods, source.ledger, manifest_of(last).cursor)
-
-
-def _serial(name: str) -> int:
-    tail = name.rpartition(".")[0].rpartition("-")[2]
-    return int(tail) if tail.isdigit() else 0
 
 
 class Store:
@@ -101,10 +96,7 @@ class Store:
             "ledger": told.table().filter(pc.not_equal(told.table()["kind"], "masked")),
         }
         self._generation += 1
-        path = self._folder.put(f"{self._name}.{self._generation}", manifest, tables)
-        for other in self._folder.path.glob(f"{self._name}.*"):
-            if stem_of(other)[1] < stem_of(path)[1]:
-                self._folder.remove(other)
+        self._folder.put(f"{self._name}.{self._generation}", manifest, tables)
         closed = self._clock() - self._begun >= SPAN
         if closed:
             self._told = ledger.merge([])

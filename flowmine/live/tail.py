@@ -109,6 +109,7 @@ class Tail:
         self._pending = [empty()]
         self._known = Known()
         self._policies: InForce | None = None
+        self._unkept = False
         self._gaps: dict[tuple[str, str, str], int] = {}
         self.tally = Tally()
         now = self._clocks.elapsed()
@@ -132,6 +133,7 @@ class Tail:
             heard = True
             self.tally.add(batch, self._clocks.now())
             if batch.num_rows:
+                self._unkept = True
                 self._pending.append(partial(batch, requests=self._requests))
             if len(self._pending) >= _MERGE_EVERY:
                 self._pending = [merge(self._pending)]
@@ -172,7 +174,10 @@ class Tail:
         source = self._feed.source
         if self._store is None:
             closed = self._pending[0].rows.num_rows > _MOST_PENDING
+        elif not self._unkept:
+            closed = False
         else:
+            self._unkept = False
             beside = {"endpoints": source.endpoints, "pods": source.pods}
             closed = self._store.checkpoint(self._pending[0], beside, source.ledger, self._feed.cursor)
         if closed:
