@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowmine.cli.filterlist import FLAGS, OPTIONS, FilterLists
+from flowmine.cli.filterlist import FLAGS, OPTIONS
 from flowmine.cli.window import Window, grouped_options, how_many, remember, time_bounds, window_options
 
 if TYPE_CHECKING:
@@ -66,8 +66,9 @@ def _dest(name: str) -> str:
 
 
 def _selection(order: Sequence[click.Parameter], given: dict[str, Any]) -> "Selection":
-    """Return what the line asks for. Raise click.UsageError where Hubble would refuse it."""
+    """Return what the line asks for. Raise UsageError where Hubble would refuse it."""
     from flowmine.ingest.filters import Selection, flow_filters, matcher
+    from flowmine.ingest.filters.words import FilterLists
 
     lists = FilterLists()
     queues = {name: deque(values) for name, values in given.items() if isinstance(values, list)}

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-import click
-
 from flowmine.dropreasons import NUMBERS
-from flowmine.ingest.filters import EventType, Header, Interface, Workload
+from flowmine.errors import UsageError
+from flowmine.ingest.filters.model import EventType, Header, Interface, Workload
 from flowmine.ingest.message import ENUM_NUMBERS, fields_of
 from flowmine.labels import RESERVED_IDENTITIES
 
@@ -44,7 +43,7 @@ def _number(text: str, what: str, bits: int, base: int = 10) -> int:
     except ValueError:
         number = -1
     if not 0 <= number < 1 << bits or not text.isalnum():
-        raise click.UsageError(f"{text!r} is no {what}")
+        raise UsageError(f"{text!r} is no {what}")
     return number
 
 
@@ -76,27 +75,27 @@ def _identity(text: str) -> int:
 def _tcp_flags(text: str) -> frozenset[str]:
     flags = frozenset(flag.upper() for flag in text.split(","))
     for flag in sorted(flags - fields_of("TCPFlags").keys()):
-        raise click.UsageError(f"unknown TCP flag {flag!r} (known: {', '.join(fields_of('TCPFlags'))})")
+        raise UsageError(f"unknown TCP flag {flag!r} (known: {', '.join(fields_of('TCPFlags'))})")
     return flags
 
 
 def _direction(text: str) -> str:
     if text.upper() not in ("INGRESS", "EGRESS"):
-        raise click.UsageError(f"{text!r} is no traffic direction: ingress or egress")
+        raise UsageError(f"{text!r} is no traffic direction: ingress or egress")
     return text.upper()
 
 
 def _header(text: str) -> Header:
     key, colon, value = text.partition(":")
     if not colon:
-        raise click.UsageError(f"{text!r} is no HTTP header: write name:value")
+        raise UsageError(f"{text!r} is no HTTP header: write name:value")
     return Header(key, value)
 
 
 def _named(what: str, known: dict[str, int]) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in known:
-            raise click.UsageError(f"{text!r} is no {what} (known: {', '.join(known)})")
+            raise UsageError(f"{text!r} is no {what} (known: {', '.join(known)})")
         return text
 
     return parse
@@ -105,7 +104,7 @@ def _named(what: str, known: dict[str, int]) -> Callable[[str], str]:
 def _ip_trace_id(text: str) -> int:
     number = _number(text, "IP trace identifier: a number above 0", 64)
     if not number:
-        raise click.UsageError("an IP trace identifier is a number above 0")
+        raise UsageError("an IP trace identifier is a number above 0")
     return number
 
 
