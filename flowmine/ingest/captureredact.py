@@ -114,11 +114,23 @@ class Redaction:
             for key in ("id", "endpoint", "subject"):
                 if key in columns:
                     columns[key] = self._other_ids(table[key], lambda: endpoints)
+            if name == "pods" and "pods" in self.what:
+                columns["workload"] = pa.array(
+                    list(map(self._workload, table["workload"].to_pylist())), pa.string()
+                )
             if name == "endpoints":
+                kinds, names = table["workload_kind"].to_pylist(), table["workload_name"].to_pylist()
+                whole = [self._workload(f"{kind}/{each}") for kind, each in zip(kinds, names, strict=True)]
+                columns["workload_name"] = pa.array([each.partition("/")[2] for each in whole], pa.string())
                 labels = [sorted(map(self.label, each)) for each in table["labels"].to_pylist()]
                 columns["labels"] = pa.array(labels, table.schema.field("labels").type)
             made[name] = pa.table(columns, schema=table.schema)
         return made
+
+    def _workload(self, text: str) -> str:
+        """Return a workload, `Kind/name`; a pod that nothing owns is its own."""
+        kind, _, name = text.partition("/")
+        return f"{kind}/{self.pod(name)}" if kind == "Pod" and "pods" in self.what else text
 
     def _renamed(self, name: str, column: Any) -> Any:
         """Return a column with its texts replaced, each distinct one once."""
