@@ -22,6 +22,8 @@ _DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
 _NUMBERS = np.zeros(256, np.int64)
 _NUMBERS[_DIGITS] = np.arange(16)
 _UUID, _STAMPED = 36, 8
+_STRIDE = 0x9E3779B1
+"""From one round's uuids to the next's: odd, so that no round of 2^32 repeats, and large, so that counted ones stay apart."""
 _SECONDS = 5
 """Bytes of a varint of seconds between 1978 and 3058."""
 
@@ -44,7 +46,7 @@ class Block:
             return self
         data = self.data.copy()
         digits = self.uuids[:, None] + np.arange(_STAMPED)
-        numbers = (_NUMBERS[data[digits]] << _SHIFTS).sum(axis=1) + times
+        numbers = (_NUMBERS[data[digits]] << _SHIFTS).sum(axis=1) + times * _STRIDE
         data[digits] = _DIGITS[(numbers[:, None] >> _SHIFTS) & 15]
         bytes_ = self.seconds[:, None] + np.arange(_SECONDS)
         later = ((data[bytes_] & 127).astype(np.int64) << _SEVENS).sum(axis=1) + times * period

@@ -10,6 +10,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from urllib.parse import quote
@@ -37,7 +38,7 @@ _WINDOW = 65535
 _MOST_FRAME = 1 << 14
 _MOST_REQUEST = 4 << 20
 _SETTING_TABLE, _SETTING_WINDOW, _SETTING_FRAME = 1, 4, 5
-_HANDSHAKE_SECONDS = 10.0
+_HANDSHAKE_SECONDS, _LINGER_SECONDS = 10.0, 1.0
 
 
 class Closed(Exception):
@@ -223,7 +224,7 @@ class Connection:
         """Write what can be written, and read what has come."""
         done = self._stalled or self._flush()
         if done and self._ending:
-            self._closed = True
+            self._linger()
             return
         self._stalled = self._stalled or (done and self._stalling)
         wanted = selectors.EVENT_READ | (0 if done else selectors.EVENT_WRITE)
@@ -238,6 +239,16 @@ class Connection:
                 self._ours.recv(4096)
         if self._socket in ready and not self._stalled:
             self._read()
+
+    def _linger(self) -> None:
+        """Close after what was sent has arrived: a close with unread input would throw it away at the client."""
+        self._closed = True
+        self._socket.settimeout(_LINGER_SECONDS)
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+            deadline = time.monotonic() + _LINGER_SECONDS
+            while time.monotonic() < deadline and self._socket.recv(_READ):
+                pass
 
     def _flush(self) -> bool:
         """Send what is queued; tell whether all of it went."""

@@ -104,10 +104,11 @@ class Replay:
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def __enter__(self) -> "Replay":
-        """Listen. Raise UsageError where the address cannot be listened at."""
+        """Listen. Raise UsageError where the address cannot be listened at; the capture is closed then."""
         try:
             self._socket = _listening(self._listen)
         except (OSError, ValueError) as error:
+            self.timeline.close()
             reason = getattr(error, "strerror", None) or error
             raise UsageError(f"{self._listen}: cannot listen there ({reason})") from error
         self._thread.start()
@@ -331,8 +332,12 @@ def _listening(listen: str) -> socket.socket:
     """Return a listening socket. Raise OSError where that cannot be, ValueError where it is no address."""
     if listen.startswith("unix:"):
         made = socket.socket(socket.AF_UNIX)
-        made.bind(str(_path(listen)))
-        made.listen()
+        try:
+            made.bind(str(_path(listen)))
+            made.listen()
+        except OSError:
+            made.close()
+            raise
         return made
     host, colon, port = listen.rpartition(":")
     if not colon or not port.isdecimal() or int(port) >= 1 << 16:
