@@ -19,7 +19,7 @@ from flowmine.advise.admitentries import Need, is_expressible
 from flowmine.advise.admitnarrow import narrowed
 from flowmine.advise.admitops import applied
 from flowmine.advise.admitreach import Also, Asked, Reach
-from flowmine.advise.inforce import InForce
+from flowmine.advise.inforce import InForce, denying_entries
 from flowmine.advise.recorded import Recorded
 from flowmine.advise.standpoint import Crowd, Standpoint
 from flowmine.engine.judgement import Judgement
@@ -194,9 +194,8 @@ def _rank(opens: int, change: Candidate) -> tuple[int, bool, int, bool, str, str
 def _deniers(judgement: Judgement, side: SideJudgement) -> tuple[str, ...]:
     denied = side.outcome[side.question] == Outcome.DENY_RULE
     deciders = judgement.deciders(side, paths=True).to_pylist()
-    return tuple(
-        sorted({one for by, wrong in zip(deciders, denied, strict=True) if wrong for one in by or ()})
-    )
+    named = {one for by, wrong in zip(deciders, denied, strict=True) if wrong for one in by or ()}
+    return tuple(sorted(named & denying_entries(judgement.index)))
 
 
 def _requests_pass(judgement: Judgement, side: SideJudgement) -> Bools:

@@ -153,13 +153,17 @@ def _strangers(
         nameless = link.source.workload < 0 and not link.source.entity and bool(link.source.ip)
         if nameless and link.in_vain and link.events <= _FEW:
             tried[link.target.key].append(link)
-    for _, links in sorted(tried.items(), key=str):
-        ports = {(link.protocol, link.port) for link in links}
-        if 0 < options.noise_ports <= len(ports):
-            rows = tuple(sorted(link.row for link in links))
-            clients = len({link.source.ip for link in links})
-            title = f"world ({clients:,} address{'es' * (clients != 1)})"
-            yield Scan("scan", title, _told(known, rows), rows, total(rows))
+    enough = (
+        links
+        for links in tried.values()
+        if 0 < options.noise_ports <= len({(link.protocol, link.port) for link in links})
+    )
+    scanning = [link for links in enough for link in links]
+    if scanning:
+        rows = tuple(sorted(link.row for link in scanning))
+        clients = len({link.source.ip for link in scanning})
+        title = f"world ({clients:,} address{'es' * (clients != 1)})"
+        yield Scan("scan", title, _told(known, rows), rows, total(rows))
 
 
 def _told(known: Recorded, rows: Sequence[int]) -> str:

@@ -21,7 +21,7 @@ from flowmine.policy.model import Direction, Policy
 from flowmine.policy.selector import Term
 from flowmine.policy.shape import without_nulls
 
-__all__ = ["Governed", "InForce", "in_force", "own_cluster", "rule_key"]
+__all__ = ["Governed", "InForce", "denying_entries", "in_force", "own_cluster", "rule_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,11 @@ def own_cluster(edges: Edges) -> tuple[str, tuple[str, ...]]:
 def rule_key(entry: LoweredEntry) -> tuple[str, str]:
     """Return the policy and, within its manifest as the codec writes it, the rule (`spec`, `specs[1]`) of an entry."""
     return entry.origin.policy, entry.origin.path.split(".")[0]
+
+
+def denying_entries(index: Index) -> frozenset[str]:
+    """Return the entries (`policy:path`) that deny: Cilium names allows of the same selector beside them."""
+    return frozenset(str(entry.origin) for entry in index.entries if entry.denies)
 
 
 class Governed:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flowmine.advise.inforce import Governed, InForce
+from flowmine.advise.inforce import Governed, InForce, denying_entries
 from flowmine.advise.recorded import Recorded
 from flowmine.advise.replay import Batch, replay
 from flowmine.engine.authentication import authentication_types
@@ -83,6 +83,7 @@ def _sides(judgement: Judgement, side: SideJudgement, governed: Governed, count:
     authentication = authentication_types(side)
     parties, config = judgement.queries.parties, judgement.index.config
     own = judgement.queries.source if side.direction is Direction.EGRESS else judgement.queries.destination
+    denying = denying_entries(judgement.index)
     made = []
     for place in range(count):
         question, party = int(side.question[place]), int(own[place])
@@ -91,6 +92,8 @@ def _sides(judgement: Judgement, side: SideJudgement, governed: Governed, count:
             by = governed.closers(party, side.direction)
         else:
             by = tuple(deciders[place] or ())
+        if outcome is Outcome.DENY_RULE:
+            by = tuple(name for name in by if name in denying)
         local = resolve(parties[party], config).local
         error = side.subjects.classes[side.subject_class[question]].error if outcome is Outcome.ERROR else ""
         made.append(SideRuling(outcome, by, authentication[question], error, local))
