@@ -65,8 +65,8 @@ def drops(
 
     from flowmine.advise.drops import drops as advise
     from flowmine.advise.drops import summary
-    from flowmine.cli.ciliumversion import oldest_version, parse_version
     from flowmine.edges import COLUMNS, REQUEST_COLUMNS, aggregate
+    from flowmine.policy.versions import oldest_version, parse_version
     from flowmine.synth.options import Options
 
     with capture.reading(selection, columns=(*COLUMNS, *REQUEST_COLUMNS)) as reading:

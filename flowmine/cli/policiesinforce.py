@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from flowmine.policy.codec import Unknown
     from flowmine.policy.files import Document
 
-__all__ = ["Agents", "agent_options", "read_texts"]
+__all__ = ["Agents", "agent_options"]
 
 _OPTIONS = (
     click.option(
@@ -62,6 +61,8 @@ class Agents:
         None where neither is given. Say on stderr which policies have no effect and what was passed over. Raise
         PolicyError where a path cannot be read or holds no policy, UsageError where a setting is wrong.
         """
+        from flowmine.policy.files import read_texts
+
         found = _documents(paths, cluster)
         if found is None:
             return None, {}
@@ -116,19 +117,6 @@ def agent_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)
     return wrapped
-
-
-def read_texts(documents: "Sequence[Document]") -> dict[str, str]:
-    """Return the text of each file that documents were read from; stdin's and those that are no UTF-8 are left out."""
-    texts = {}
-    for file in dict.fromkeys(document.file for document in documents):
-        path = Path(file)
-        try:
-            if path.is_file():
-                texts[file] = path.read_bytes().decode("utf-8")
-        except (OSError, UnicodeDecodeError):
-            continue
-    return texts
 
 
 def _documents(paths: Sequence[str], cluster: "FromCluster | None") -> "Sequence[Document] | None":

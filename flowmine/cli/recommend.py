@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowmine.cli.ciliumversion import oldest_version, parse_version
 from flowmine.cli.filterlist import OPTIONS
 from flowmine.cli.inputs import Capture, capture_inputs
 from flowmine.cli.proposals import write_proposals
 from flowmine.cli.window import WindowCommand
 from flowmine.errors import InputError, UsageError
+from flowmine.policy.versions import oldest_version, parse_version
 
 if TYPE_CHECKING:
     from flowmine.advise.recommend import Recommendation
@@ -220,7 +220,7 @@ def _uncollected() -> Iterator[None]:
 
 
 def _scope(asked: Mapping[str, Any]) -> "Scope":
-    from flowmine.cli.labelselector import parse_selector
+    from flowmine.policy.labelselector import parse_selector
     from flowmine.synth.scope import Form, Per, Scope, Stage
 
     if asked["all_namespaces"] and asked["namespaces"]:
@@ -244,7 +244,7 @@ def _gateway(text: str) -> "Gateway":
     """Return a gateway given as CIDR=NODESELECTOR. Raise UsageError where it is none."""
     from ipaddress import ip_network
 
-    from flowmine.cli.labelselector import parse_selector
+    from flowmine.policy.labelselector import parse_selector
     from flowmine.synth.scope import Gateway
 
     cidr, equals, nodes = text.partition("=")

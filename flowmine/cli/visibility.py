@@ -2,10 +2,10 @@
 
 import click
 
-from flowmine.cli.ciliumversion import oldest_version, parse_version
 from flowmine.cli.inputs import Capture, capture_inputs
 from flowmine.cli.proposals import write_proposals
 from flowmine.cli.window import WindowCommand
+from flowmine.policy.versions import oldest_version, parse_version
 
 __all__ = ["visibility"]
 

@@ -16,9 +16,11 @@ __all__ = [
     "COLUMNS",
     "REQUEST_COLUMNS",
     "Edges",
+    "FlowSource",
     "Parts",
     "aggregate",
     "empty",
+    "gather",
     "merge",
     "partial",
     "parts_of",
@@ -50,6 +52,12 @@ class StateSource(Protocol):
 
 def aggregate(source: FlowSource, *, requests: bool = False, complete: bool = False) -> Edges:
     """Read a source to its end and return its EDGES, in memory bounded by the number of distinct edges."""
+    parts = gather(source, requests=requests)
+    return settle(parts, source.endpoints, source.pods, source.ledger.table(), complete=complete)
+
+
+def gather(source: FlowSource, *, requests: bool = False) -> Parts:
+    """Read a source to its end and return what its events add up to, yet to be settled."""
     pending = [empty()]
     kept: list[dict[str, pa.Table]] = []
     batches = source.batches_and_state(kept) if isinstance(source, StateSource) else source.batches()
@@ -59,4 +67,4 @@ def aggregate(source: FlowSource, *, requests: bool = False, complete: bool = Fa
         if len(pending) >= _MERGE_EVERY:
             pending = [merge(pending)]
     pending += [parts_of(tables, requests=requests) for tables in kept]
-    return settle(merge(pending), source.endpoints, source.pods, source.ledger.table(), complete=complete)
+    return merge(pending)

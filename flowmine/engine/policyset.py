@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 
@@ -43,6 +43,8 @@ class PolicyProblem:
 class PolicySet:
     """Policies of all three kinds with the CIDR groups they refer to, judged together as one cluster's.
 
+    ``documents`` are the manifests that they were read from, ``skipped`` what was passed over.
+
     >>> manifest = {"apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy", "metadata": {"name": "closed"},
     ...             "spec": {"endpointSelector": {}, "ingress": [{}]}}
     >>> pod = {"labels": ["k8s:app=a", "k8s:io.kubernetes.pod.namespace=default"]}
@@ -62,13 +64,14 @@ class PolicySet:
         self.policies = tuple(policies)
         self.groups = tuple(groups)
         self.config = config or Config()
+        self.documents: tuple[files.Document, ...] = ()
         self.skipped: tuple[files.Skipped, ...] = ()
         self._problems = tuple(problems)
 
     @classmethod
     def from_policies(
         cls, policies: Iterable[Policy], groups: Iterable[CidrGroup] = (), config: Config | None = None
-    ) -> "PolicySet":
+    ) -> Self:
         """Return the set of policies that were made by program, without checking them: the fast way."""
         return cls(policies, groups, config)
 
@@ -81,15 +84,20 @@ class PolicySet:
         config: Mapping[str, Any] | None = None,
         unknown: Unknown = "prune",
         strict: bool = False,
-    ) -> "PolicySet":
+    ) -> Self:
         """Return the set of these manifests; CiliumCIDRGroup objects may be among them.
 
         Of two objects with one kind, namespace and name the later counts, as for `kubectl apply`. A policy that Cilium would refuse has no effect and is told by `problems`; with `strict` it raises PolicyError.
         `unknown="prune"` drops unknown fields as the API server does, `"error"` refuses them as kubectl does.
         `enforcement` and `config` are those of `Config.of`, which raises UsageError.
         """
-        placed = [(f"object {number}", value) for number, value in enumerate(objects)]
-        return cls._checked(placed, Config.of(enforcement, config), unknown, strict)
+        manifests = list(objects)
+        placed = [(f"object {number}", value) for number, value in enumerate(manifests)]
+        made = cls._checked(placed, Config.of(enforcement, config), unknown, strict)
+        made.documents = tuple(
+            files.Document("object", number, 0, value) for number, value in enumerate(manifests)
+        )
+        return made
 
     @classmethod
     def load(
@@ -99,7 +107,7 @@ class PolicySet:
         config: Mapping[str, Any] | None = None,
         unknown: Unknown = "error",
         strict: bool = False,
-    ) -> "PolicySet":
+    ) -> Self:
         """Return the set of policies in files, folders and (`-`) on stdin; the options are those of `from_dicts`.
 
         Objects of other kinds are passed over and told by `skipped`. Raise PolicyError where a path cannot be read.
@@ -108,6 +116,7 @@ class PolicySet:
         judged = [each for each in loaded.documents if _kind(each.value) != GATEWAY]
         placed = [(document.where, document.value) for document in judged]
         made = cls._checked(placed, Config.of(enforcement, config), unknown, strict)
+        made.documents = loaded.documents
         others = [each for each in loaded.documents if _kind(each.value) == GATEWAY]
         gateways = [
             files.Skipped(each.where, GATEWAY, "it routes traffic and allows none") for each in others
@@ -118,7 +127,7 @@ class PolicySet:
     @classmethod
     def _checked(
         cls, placed: Sequence[tuple[str, Any]], config: Config, unknown: Unknown, strict: bool
-    ) -> "PolicySet":
+    ) -> Self:
         accepted: dict[str, Policy | CidrGroup] = {}
         problems: list[PolicyProblem] = []
         for where, value in placed:

@@ -5,7 +5,7 @@ Every document keeps where it came from. What is no policy is passed over and na
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,7 +16,7 @@ from flowmine.policy.kinds import KINDS, NETWORK_POLICY
 from flowmine.policy.model import CidrGroup, Policy
 from flowmine.policy.yamlread import MAX_BYTES, Parsed, read_documents
 
-__all__ = ["Document", "Loaded", "Skipped", "load"]
+__all__ = ["Document", "Loaded", "Skipped", "load", "read_texts"]
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _POLICY_GROUPS = ("cilium.io", "networking.k8s.io")
@@ -123,6 +123,19 @@ def load(*paths: str | os.PathLike[str], stdin: BinaryIO | None = None, unknown:
             else:
                 skipped.append(Skipped(document.where, _called(document.value), reason))
     return Loaded(tuple(documents), tuple(skipped))
+
+
+def read_texts(documents: Iterable[Document]) -> dict[str, str]:
+    """Return the text of each file that documents were read from; stdin's and those that are no UTF-8 are left out."""
+    texts = {}
+    for file in dict.fromkeys(document.file for document in documents):
+        path = Path(file)
+        try:
+            if path.is_file():
+                texts[file] = path.read_bytes().decode("utf-8")
+        except (OSError, UnicodeDecodeError):
+            continue
+    return texts
 
 
 def _read_path(path: Path, unknown: Unknown) -> Iterator[Document]:
