@@ -12,6 +12,7 @@ __all__ = ["WINDOW", "Call"]
 WINDOW = 8 << 20
 """How many bytes the server may send ahead of what was taken: the bound of memory."""
 
+_ENOUGH = 4096
 _MOST_MESSAGE = 64 << 20
 _HEAD = 5
 
@@ -83,13 +84,15 @@ class Call:
                 self._over, self._failure = True, failure
             self._changed.notify_all()
 
-    def take(self, timeout: float | None = None) -> list[bytes] | None:
+    def take(self, timeout: float | None = None, linger: float = 0.0) -> list[bytes] | None:
         """Return the messages that have arrived, after waiting for some; empty at a timeout; None at the end.
 
-        Raise Broken or Refused where the call failed; what had arrived before is returned first.
+        Where they are few, wait ``linger`` seconds for more, for many at once cost less to read. Raise Broken or
+        Refused where the call failed; what had arrived before is returned first.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._ready or self._over, timeout)
+            if self._changed.wait_for(lambda: self._ready or self._over, timeout) and linger:
+                self._changed.wait_for(self._has_enough, linger)
             taken, self._ready = self._ready, []
             owed, self._owed = self._owed, 0
             if self._blocked_at:
@@ -102,6 +105,9 @@ class Call:
         if owed and not self._over:
             self._grant(self.number, owed)
         return taken
+
+    def _has_enough(self) -> bool:
+        return len(self._ready) >= _ENOUGH or self.blocked or self._over
 
     def answer(self, timeout: float) -> bytes:
         """Return the one message of a call that has one. Raise Broken or Refused."""

@@ -29,6 +29,7 @@ __all__ = ["Cursor", "Cursors", "Events", "Marks"]
 
 _SECOND = 10**9
 _PAUSES = 16
+_STRETCHES = 64
 _EVER = 1 << 62
 
 Ints = npt.NDArray[np.int64]
@@ -68,13 +69,15 @@ class Marks:
 @dataclass(slots=True)
 class _Node:
     newest: Cursor
-    floor: int
-    """What is older than this was read before this program began."""
+    forgotten: int = -_EVER
+    """The newest time of its events whose uuids are no longer remembered: nothing up to then is new."""
+    trail: deque[list[int]] = field(default_factory=deque)
+    """How its events lie in memory: number of a stretch of memory, the newest time of its events there."""
     anchor: Cursor | None = None
     why: str = ""
     next: int | None = None
     """The earliest new event after the anchor, while that has not come back."""
-    proved: int = 0
+    proved: int = -_EVER
     """The time of the last anchor that came back."""
     pauses: deque[tuple[Cursor, int]] = field(default_factory=lambda: deque(maxlen=_PAUSES))
     """The last stretches without events, longer than `Marks.disorder`: the event before, the time of the next."""
@@ -87,15 +90,13 @@ class Cursors:
         """Begin, or go on from the cursors of an earlier reading; duplicates and gaps go to the ledger."""
         self._ledger, self._marks = ledger, marks
         self._seen = SeenIds(marks.window)
-        self._held: list[tuple[int, int]] = []
-        self._remembered = self._interruptions = 0
+        self._passed = self._interruptions = 0
         self.covered = False
         """Whether what is asked for goes back to the cursors, so that relay sends again what a node has kept."""
         self.wanting = False
         """Whether to ask anew would bring back what a node may have sent meanwhile."""
-        self._horizon = max((cursor.time for cursor in (resumed or {}).values()), default=-_EVER) + 1
         self._nodes = {
-            name: _Node(cursor, cursor.time + 1, cursor, "a restart of this program")
+            name: _Node(cursor, cursor.time, anchor=cursor, why="a restart of this program")
             for name, cursor in (resumed or {}).items()
         }
 
@@ -131,7 +132,7 @@ class Cursors:
             node.why = f"{why} ({self._interruptions})"
             if at is None or node.newest.time <= at + self._marks.disorder:
                 node.anchor, node.next = node.newest, None
-            elif node.proved < at - self._marks.overlap:
+            else:
                 self._told_late(name, node, at)
 
     def _told_late(self, name: str, node: _Node, at: int) -> None:
@@ -139,6 +140,9 @@ class Cursors:
         around = [
             pause for pause in node.pauses if pause[0].time <= at + self._marks.disorder and pause[1] >= at
         ]
+        last = around[0][0].time if around else at
+        if abs(node.proved - last) <= self._marks.disorder:
+            return  # the last event before that moment came back, so nothing is missing after it
         if not around:
             self._ledger.add("gap", node.why, node=name, first=at)
         elif self.covered:
@@ -157,7 +161,7 @@ class Cursors:
         for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
             rows = order[start:end]
             self._follow(events.names[int(events.codes[rows[0]])], events, rows, fresh[rows])
-        self._remember(int(np.count_nonzero(fresh)), events.times)
+        self._passed += int(np.count_nonzero(fresh))
         return fresh
 
     def end(self, now: int) -> None:
@@ -167,28 +171,23 @@ class Cursors:
                 self._gap(name, node, now if node.next is None else node.next)
 
     def _too_old(self, events: Events) -> Bools:
-        """Return which events are older than the remembered uuids vouch for, and than what was read of their node."""
-        floors = [self._floor(name) for name in events.names]
-        limits = np.minimum(np.array(floors, np.int64), self._horizon)
-        found: Bools = events.times < limits[events.codes]
+        """Return which events were read so long ago that their uuids are forgotten."""
+        limits = np.array([self._forgotten(name) for name in events.names], np.int64)
+        found: Bools = events.times <= limits[events.codes]
         return found
 
-    def _floor(self, name: str) -> int:
+    @property
+    def _stretch(self) -> int:
+        """The number of the stretch of memory, a 64th of it, that is being filled."""
+        return self._passed // (self._marks.window // _STRETCHES)
+
+    def _forgotten(self, name: str) -> int:
         node = self._nodes.get(name)
         if node is None:
             return -_EVER
-        return max(node.floor, (node.anchor or node.newest).time - self._marks.overlap)
-
-    def _remember(self, count: int, times: Ints) -> None:
-        """Note up to when the remembered uuids reach back."""
-        if not count:
-            return
-        self._held.append((count, int(times.min())))
-        self._remembered += count
-        exact = self._marks.window - self._marks.window // 32
-        while self._remembered > exact and len(self._held) > 1:
-            self._remembered -= self._held.pop(0)[0]
-            self._horizon = max(self._horizon, self._held[0][1])
+        while node.trail and node.trail[0][0] < self._stretch - _STRETCHES + 3:
+            node.forgotten = max(node.forgotten, node.trail.popleft()[1])
+        return node.forgotten
 
     def _follow(self, name: str, events: Events, rows: Ints, fresh: Bools) -> None:
         """Take in one node's events, sorted by time."""
@@ -209,7 +208,11 @@ class Cursors:
         last = int(np.flatnonzero(fresh)[-1])
         newest = Cursor(int(times[last]), int(keys[last]))
         if node is None:
-            node = self._nodes[name] = _Node(newest, -_EVER)
+            node = self._nodes[name] = _Node(newest)
+        if node.trail and node.trail[-1][0] == self._stretch:
+            node.trail[-1][1] = max(node.trail[-1][1], newest.time)
+        else:
+            node.trail.append([self._stretch, newest.time])
         self._note_pauses(node, times[fresh], keys[fresh])
         if newest.time >= node.newest.time:
             node.newest = newest

@@ -37,7 +37,7 @@ class Timing:
 
     ``connect`` and ``answer`` bound a connection and a question; ``watch`` is how often the link is tried;
     waits between attempts grow from ``first_wait`` to ``longest_wait``, less a random part; ``attempts`` is how many
-    a stream that has an end is given.
+    a stream that has an end is given. ``linger`` is how long few events wait for more, to be read together.
     """
 
     connect: float = 10.0
@@ -46,6 +46,7 @@ class Timing:
     first_wait: float = 0.5
     longest_wait: float = 30.0
     attempts: int = 5
+    linger: float = 0.1
 
     def wait(self, attempt: int, chance: float) -> float:
         """Return how long to wait before an attempt, the first is 0; ``chance`` is between 0 and 1."""
@@ -231,7 +232,7 @@ class Session:
         while not ending:
             wait = tick if over is None else max(0.0, min(tick, over - self._clock()))
             ending = self._is_over(over) or bool(self._again)
-            frames = call.take(0.0 if ending else wait)
+            frames = call.take(0.0 if ending else wait, self._timing.linger)
             if frames is None:
                 return
             self.counts.messages += len(frames)
