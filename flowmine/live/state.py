@@ -20,7 +20,7 @@ from flowmine.ingest.capturewindow import Folder, manifest_of, serial_of
 from flowmine.ledger import Ledger
 from flowmine.schema import ENDPOINTS, PODS
 
-__all__ = ["SPAN", "Before", "Store", "ends_of", "load"]
+__all__ = ["SPAN", "Before", "Store", "load"]
 
 SPAN = 3600.0
 """Seconds after which a window is closed and not written again."""
@@ -77,7 +77,7 @@ class Store:
     ) -> bool:
         """Write the open window again: all the Parts since it was opened, and the cursor after them.
 
-        ``beside`` are the source's ``endpoints`` and ``pods``, of which those of the Parts are kept. Return whether the
+        ``beside`` are the source's ``endpoints`` and ``pods``. Return whether the
         window is closed with this, and the next Parts must begin afresh.
         """
         told = since(ledger, self._told)
@@ -87,12 +87,10 @@ class Store:
         if not self._name:
             moment = datetime.fromtimestamp((first or 0) // 10**9, UTC)
             self._name = f"{moment:%Y%m%dT%H%M%S}-{self._serial:06}"
-        ids = ends_of(parts)
-        endpoints, pods = beside["endpoints"], beside["pods"]
         tables = {
             **tables_of(parts),
-            "endpoints": endpoints.filter(pc.is_in(endpoints["id"], value_set=ids)),
-            "pods": pods.filter(pc.is_in(pods["endpoint"], value_set=ids)),
+            "endpoints": beside["endpoints"],
+            "pods": beside["pods"],
             "ledger": told.table().filter(pc.not_equal(told.table()["kind"], "masked")),
         }
         self._generation += 1
@@ -102,20 +100,6 @@ class Store:
             self._told = ledger.merge([])
             self._next()
         return closed
-
-
-def ends_of(parts: Parts) -> pa.Array:
-    """Return the ids of every endpoint that Parts are about."""
-    columns = [
-        parts.rows["a"],
-        parts.rows["b"],
-        parts.names["subject"],
-        parts.services["a"],
-        parts.services["b"],
-    ]
-    return pc.unique(
-        pa.chunked_array([chunk for column in columns for chunk in column.cast(pa.uint64()).chunks])
-    )
 
 
 def _bounds(parts: Parts) -> tuple[int | None, int | None]:
