@@ -4,6 +4,7 @@ Data goes to stdout, talk to stderr. Exit codes are those of ``kubectl diff``: 0
 error (2 for usage and input, 130 when interrupted).
 """
 
+import errno
 import io
 import os
 import signal
@@ -18,6 +19,8 @@ from flowmine.errors import FlowmineError
 
 __all__ = ["COMMANDS", "CommandTable", "main"]
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
 COMMANDS: dict[str, tuple[str, str]] = {
     "recommend": (
         "flowmine.cli.recommend:recommend",
@@ -27,7 +30,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "flowmine.cli.visibility:visibility",
         "Write policies that make names and HTTP requests show, and deny nothing.",
     ),
-    "tail": ("flowmine.cli.tail:tail", "Follow a live server: new edges, new drops, current recommendations."),
+    "tail": (
+        "flowmine.cli.tail:tail",
+        "Follow a live server: new edges, new drops, current recommendations.",
+    ),
     "capture": (
         "flowmine.cli.capture:capture",
         "Record a live server, or captures, as Parquet that every command reads.",
@@ -92,6 +98,7 @@ class CommandTable(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line; see `_run` for what becomes of errors."""
+        _open_closed()
         _speak_utf8(sys.stdout, sys.stderr)
         return _run(super().main, *args, **kwargs)
 
@@ -121,6 +128,12 @@ def _run(call: Any, *args: Any, **kwargs: Any) -> Any:
     except (_ClosedPipe, BrokenPipeError):
         _drop_stdout()
         sys.exit(128 + signal.SIGPIPE)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _drop_stdout()
+        _say(f"the output cannot be written: {error.strerror}; make room, or write elsewhere")
+        sys.exit(2)
 
 
 def _exit_code(result: Any) -> None:
@@ -139,6 +152,18 @@ def _drop_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, io.UnsupportedOperation):
         return
+
+
+def _open_closed() -> None:
+    """Point stdout and stderr at nothing where the shell closed them (`>&-`), so that writing to them is no bug."""
+    if sys.stdout is None:
+        sys.stdout = _nothing()
+    if sys.stderr is None:
+        sys.stderr = _nothing()
+
+
+def _nothing() -> TextIO:
+    return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
 
 
 def _speak_utf8(*streams: TextIO) -> None:

@@ -77,7 +77,8 @@ def drops(
         report = advise(edges, known, replace(Options(), cilium=version), texts)
         for line in summary(report):
             reading.tell(line)
-    _PRINTERS[output](report, texts, out)
+        reading.end()
+        _PRINTERS[output](report, texts, out)
     return 1 if report.standing else 0
 
 

@@ -43,7 +43,8 @@ def edges(capture: Capture, selection: "Selection", output: str, out: Path | Non
     with capture.reading(selection, columns=COLUMNS) as reading:
         found = aggregate(reading.source)
         reading.tell(_told(found))
-    _FORMATS[output](found, out)
+        reading.end()
+        _FORMATS[output](found, out)
 
 
 def _told(found: "Edges") -> str:

@@ -58,7 +58,8 @@ def explain(
             f"{len(found.rules):,} rules, {unneeded:,} without traffic; {len(found.flows):,} edges, "
             f"{len(found.denied):,} delivered ones denied by these policies"
         )
-    if output == "json":
-        write_lines([json.dumps(explanation_json(found, known), indent=2, ensure_ascii=False)], out)
-    else:
-        write_lines(explanation_lines(found, known), out)
+        reading.end()
+        if output == "json":
+            write_lines([json.dumps(explanation_json(found, known), indent=2, ensure_ascii=False)], out)
+        else:
+            write_lines(explanation_lines(found, known), out)

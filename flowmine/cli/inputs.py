@@ -1,9 +1,9 @@
 """What every command that reads captures shares: its INPUT, its options, the bar, the closing summary."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,19 +19,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Capture", "Reading", "capture_inputs"]
 
-_STDIN = "-"
-
 
 @dataclass(slots=True)
 class Reading:
     """A capture, or a live server, while it is read; what a command tells here ends the summary."""
 
     source: "Source | Relay"
+    bar: ExitStack = field(default_factory=ExitStack)
     facts: list[str] = field(default_factory=list)
 
     def tell(self, fact: str) -> None:
         """Add a line to the closing summary."""
         self.facts.append(fact)
+
+    def end(self) -> None:
+        """Take the bar away: all is read, and what the command prints now stands above the closing summary."""
+        self.bar.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Capture:
     ) -> Iterator[Reading]:
         """Open the captures, show a bar while the block reads them, and close with the summary on stderr.
 
-        ``bar`` is for a block that prints nothing meanwhile; ``selection`` keeps only the events that filters ask for; ``options`` go to `flowmine.ingest.open_flows`.
+        ``bar`` is for a block that prints nothing before `Reading.end`; ``selection`` keeps only the events that filters ask for; ``options`` go to `flowmine.ingest.open_flows`.
         A live server is sent the filters, and passes no event on twice, whatever the options say of that.
         Raise InputError where an input cannot be read, UsageError where the selection needs a second reading of stdin.
         """
@@ -60,9 +63,13 @@ class Capture:
         from flowmine.ingest import open_flows
 
         if selection is not None and not selection.everything:
-            options["keep"] = self._keep(selection)
-        with progress_bar(self.quiet or not bar) as feed:
-            reading = Reading(open_flows(*self.inputs, strict=self.strict, progress=feed, **options))
+            from flowmine.ingest.selecting import Keeper
+
+            again = partial(open_flows, *self.inputs, dedup=False, strict=self.strict)
+            options["keep"] = Keeper([selection], again).predicate()
+        with ExitStack() as shown:
+            feed = shown.enter_context(progress_bar(self.quiet or not bar))
+            reading = Reading(open_flows(*self.inputs, strict=self.strict, progress=feed, **options), shown)
             yield reading
         if not self.quiet:
             self._conclude(reading)
@@ -72,13 +79,17 @@ class Capture:
         self, live: Live, *, bar: bool, dedup: bool = True, **options: Any
     ) -> Iterator[Reading]:
         with (
-            progress_bar(self.quiet or not bar) as feed,
-            live.opened(strict=self.strict, progress=feed, **options) as relay,
+            ExitStack() as shown,
+            live.opened(
+                strict=self.strict,
+                progress=shown.enter_context(progress_bar(self.quiet or not bar)),
+                **options,
+            ) as relay,
         ):
             if not self.quiet:
                 for line in relay.status.sentences(relay.names[0]):
                     click.echo(line, err=True)
-            reading = Reading(relay)
+            reading = Reading(relay, shown)
             yield reading
         if not self.quiet:
             self._conclude(reading)
@@ -88,44 +99,6 @@ class Capture:
 
         for line in summary_lines(reading.source.ledger, reading.facts):
             click.echo(line, err=True)
-
-    def _keep(self, selection: "Selection") -> Callable[[dict[str, Any]], bool]:
-        """Return the predicate for flows; ``first`` and ``last`` count all events, so these are read once before."""
-        from flowmine.ingest.filters import matcher
-
-        matches = matcher(selection)
-        if not (selection.first or selection.last):
-            return matches
-        begin, end = self._span(matches, selection)
-        seen = 0
-
-        def keep(record: dict[str, Any]) -> bool:
-            nonlocal seen
-            if not matches(record):
-                return False
-            seen += 1
-            return begin < seen <= end
-
-        return keep
-
-    def _span(self, matches: Callable[[dict[str, Any]], bool], selection: "Selection") -> tuple[int, int]:
-        """Return how many matching flows lie before those asked for, and before their end."""
-        from flowmine.errors import UsageError
-        from flowmine.ingest import open_flows
-
-        if _STDIN in self.inputs:
-            raise UsageError(
-                "--first and --last read their input twice here, and stdin can be read once: write it to a file"
-            )
-        flows = [0]
-        for _, record, _ in open_flows(*self.inputs, dedup=False, strict=self.strict).records():
-            if matches(record):
-                flows.append(flows[-1] + ("flow" in record))
-                if selection.first and len(flows) > selection.first:
-                    break
-                if selection.last and len(flows) > selection.last + 1:
-                    flows.pop(0)
-        return (0, flows[-1]) if selection.first else (flows[0], flows[-1])
 
 
 def capture_inputs(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -193,12 +193,13 @@ def recommend(
                 reading.tell(line)
         if into:
             changes = merged(found, edges, into, EvidenceIn(evidence), reading.tell)
-    if into:
-        write_merged(changes, dry_run=dry_run)
-    else:
-        write_proposals(
-            (*found.proposals, *found.synthesis.gateways), edges, output or "-", EvidenceIn(evidence)
-        )
+            reading.end()
+            write_merged(changes, dry_run=dry_run)
+        else:
+            reading.end()
+            write_proposals(
+                (*found.proposals, *found.synthesis.gateways), edges, output or "-", EvidenceIn(evidence)
+            )
 
 
 def _need_labels(ledger: "Ledger") -> None:

@@ -80,7 +80,8 @@ def simulate(
         found = advise(edges, tried, now)
         for line in simulation_lines(found):
             reading.tell(line)
-    _PRINTERS[output](found, texts, out)
+        reading.end()
+        _PRINTERS[output](found, texts, out)
     return 1 if found.of(ShiftKind.DENIED) else 0
 
 

@@ -54,7 +54,8 @@ def visibility(
         version = parse_version(cilium) if cilium else seen or Options().cilium
         made = show(edges, namespaces, ports, Options(cilium=version))
         reading.tell(_conclusion(len(made)))
-    write_proposals(made, edges, output, EvidenceIn.COMMENTS)
+        reading.end()
+        write_proposals(made, edges, output, EvidenceIn.COMMENTS)
 
 
 def _conclusion(count: int) -> str:

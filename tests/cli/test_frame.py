@@ -128,3 +128,37 @@ def test_a_missing_file_is_told_in_one_line(tmp_path: Path) -> None:
     lines = result.stderr.decode().splitlines()
     assert (result.returncode, len(lines), lines[0].startswith("flowmine: ")) == (2, 1, True)
     assert "nosuch.jsonl" in lines[0]
+
+
+def test_a_full_disk_is_told_in_one_line(long_capture: str) -> None:
+    """Where stdout cannot take the data, that is one line and exit 2."""
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    command = [sys.executable, "-m", "flowmine", "flows", "-q", long_capture]
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+    expected = (
+        "flowmine: the output cannot be written: No space left on device; make room, or write elsewhere\n"
+    )
+    assert (result.returncode, result.stderr.decode()) == (2, expected)
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_closed_stream_is_no_bug(long_capture: str, closed: int) -> None:
+    """With `>&-` or `2>&-` the other stream gets what it always gets."""
+    command = f'"$0" -m flowmine edges "$1" -o csv {closed}>&-'
+    whole = run("edges", long_capture, "-o", "csv")
+    result = subprocess.run(
+        ["sh", "-c", command, sys.executable, long_capture], capture_output=True, timeout=60, check=False
+    )
+    expected = (0, b"", whole.stderr) if closed == 1 else (0, whole.stdout, b"")
+    assert (result.returncode, result.stdout, result.stderr) == expected
+
+
+@pytest.mark.parametrize("command", [["recommend"], ["edges"], ["visibility", "-n", "shop"], ["drops"]])
+def test_the_summary_closes(long_capture: str, command: list[str]) -> None:
+    """Where data and talk go to one place, the summary stands below the data."""
+    line = [sys.executable, "-m", "flowmine", *command, long_capture]
+    result = subprocess.run(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+    data = subprocess.run([*line, "-q"], stdout=subprocess.PIPE, timeout=60, check=False).stdout
+    assert (data in result.stdout, result.stdout.startswith(data)) == (True, True)
