@@ -1,5 +1,6 @@
 """What a capture is cut into before it is decoded."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 __all__ = ["LONGEST", "Block", "Unreadable"]
@@ -26,6 +27,16 @@ class Block:
         lines = self.data.split(b"\n")
         numbers = self.places or range(self.first, self.first + len(lines))
         return [(number, line) for number, line in zip(numbers, lines, strict=False) if line.strip()]
+
+    def parts(self, spans: Iterable[tuple[int, int]]) -> Iterator["Block"]:
+        """Yield stretches of whole lines of this block as blocks; ``spans`` say in order where they begin and end."""
+        done = before = 0
+        for start, stop in spans:
+            before += self.data.count(b"\n", done, start)
+            done = start
+            lines = self.data[start:stop]
+            places = self.places and self.places[before : before + lines.count(b"\n") + 1]
+            yield Block(lines, self.first + before, places, self.unended and stop == len(self.data))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,33 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from flowmine.errors import InputError
 from flowmine.ingest.blocks import Block, Unreadable
 from flowmine.ingest.events import tell
 from flowmine.ingest.normal import canonical_record, record_kind
+from flowmine.ingest.rows import Rows, Tools
 from flowmine.ingest.shapes import NO_ADDRESSES, Decoders, is_odd
+from flowmine.ingest.stretches import cut
+from flowmine.ingest.stretchrows import decoded
+from flowmine.ingest.structrows import StructRows
 from flowmine.ingest.wrappers import Partials, payloads
 from flowmine.ledger import Ledger
 
-__all__ = ["Keep", "Lines"]
+__all__ = ["Keep", "Lines", "Parts"]
 
 Keep = Callable[[dict[str, Any]], bool]
 """A predicate over a record in canonical form (`normal.canonical_record`)."""
+
+_MOST_MISSES = 3
+"""Blocks in a row whose lines are not of the usual form, after which none is tried."""
+Parts: TypeAlias = list[tuple[Rows, npt.NDArray[np.int64]]]
+"""The flows of one block by their form, each with its place: in order of these they are as they were in the block."""
 
 _BAD = (ValueError, RecursionError, OverflowError)
 _WAYS = {"lean": ("lean", "tolerant"), "tolerant": ("tolerant",), "bare": ("bare",), "lines": ()}
@@ -27,7 +38,7 @@ _FIELD = re.compile(r"^(?P<what>.*) - at `\$\.(?P<path>[\w.]+)")
 class Lines:
     """The decoder of one input: flows out, everything else into the ledger.
 
-    The plain way is a typed decoder over a whole block. It passes over the outer ``node_name`` and ``time``, which
+    Lines as Hubble writes them are cut into stretches (`rows`). For others the plain way is a typed decoder over a whole block. It passes over the outer ``node_name`` and ``time``, which
     repeat the flow's. What it did not read whole is read again by itself; where that is most of a block, the file is
     read another way from there on: as flows without wrapper, or line by line.
     """
@@ -40,10 +51,33 @@ class Lines:
         self._keep, self._strict = keep, strict
         self._way = "lean"
         self._partials = Partials()
+        self._misses = 0
         self.events = 0
         """How many events, flows and others, were recognised."""
         self.failure = ""
         """What was wrong with the first line that was not."""
+
+    def rows(self, block: Block | Unreadable, tools: Tools) -> Parts:
+        """Return the flows of a block; raise InputError for a bad line with ``strict``."""
+        if isinstance(block, Block) and self._keep is None and self._misses < _MOST_MISSES:
+            stretches = cut(block.data)
+            usual = None if stretches is None else decoded(stretches, self._decoders, tools)
+            if stretches is not None and usual is not None:
+                self._misses = 0
+                self.events += usual.length
+                return [(usual, stretches.begins), *self._others(block, stretches.others, tools)]
+            self._misses += 1
+        flows = self.flows(block)
+        return [(StructRows(flows, tools), np.arange(len(flows)))] if flows else []
+
+    def _others(self, block: Block, spans: list[tuple[int, int]], tools: Tools) -> Parts:
+        """Return the flows of the lines that are of another form."""
+        flows: list[Any] = []
+        places: list[int] = []
+        for (start, _), lines in zip(spans, block.parts(spans), strict=True):
+            flows += self.flows(lines)
+            places += [start] * (len(flows) - len(places))
+        return [(StructRows(flows, tools), np.array(places))] if flows else []
 
     def flows(self, block: Block | Unreadable) -> list[Any]:
         """Return the flow structs of a block, in order; raise InputError for a bad line with ``strict``."""

@@ -14,7 +14,7 @@ from flowmine.ingest.times import nanoseconds
 __all__ = ["Want", "in_step"]
 
 _MOST_OPEN, _FEW = 48, 4
-_LARGEST, _SMALLEST, _TOGETHER = 1 << 21, 1 << 17, 24 << 20
+_ALONE, _LARGEST, _SMALLEST, _TOGETHER = 1 << 22, 1 << 21, 1 << 17, 24 << 20
 
 _Piece: TypeAlias = Block | Unreadable | Stored | Kept
 
@@ -35,7 +35,8 @@ def in_step(inputs: Sequence[Input], want: Want) -> Iterator[tuple[int, _Piece |
     ``inputs`` are sorted by their first event. A file is opened when its time comes; never more than a few dozen
     are open at once, and the more inputs there are, the smaller the blocks.
     """
-    size = max(_SMALLEST, min(_LARGEST, _TOGETHER // max(1, min(len(inputs), _MOST_OPEN))))
+    shared = max(_SMALLEST, min(_LARGEST, _TOGETHER // max(1, min(len(inputs), _MOST_OPEN))))
+    size = _ALONE if len(inputs) == 1 else shared
     few = len(inputs) <= _FEW
     waiting = list(range(len(inputs)))[::-1]
     heap: list[tuple[int, int, _Piece, Iterator[_Piece]]] = []

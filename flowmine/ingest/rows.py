@@ -93,7 +93,7 @@ class Rows(ABC):
 
     @property
     @abstractmethod
-    def nodes(self) -> list[str | None]:
+    def nodes(self) -> Sequence[str | None]:
         """Names of the emitting nodes."""
 
     @property

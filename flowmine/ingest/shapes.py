@@ -156,11 +156,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "trace_observation_point": ("trace_observation_point", "event_type"),
     "is_reply": ("is_reply", "reply"),
     **dict.fromkeys(
-        (
-            f"{end}{what}"
-            for end in ("source", "destination")
-            for what in ("", "_local", "_pod", "_identity")
-        ),
+        (f"{end}{what}" for end in ("source", "destination") for what in ("", "_local", "_pod", "_identity")),
         ("source", "destination"),
     ),
     "source_ip": ("IP",),
@@ -192,14 +188,15 @@ def fields_of(columns: Collection[str]) -> frozenset[str]:
 @dataclass(frozen=True, slots=True)
 class Decoders:
     """Decoders of one set of fields. The struct of each: ``lean`` and ``tolerant`` are ``flow`` alone, ``full`` is
-    ``flow``, ``node_name`` and ``time``, ``bare`` is a flow without wrapper. ``lean`` knows enumerations by Hubble's
-    names only, which it decodes faster; the others take any name or number.
+    ``flow``, ``node_name`` and ``time``, ``bare`` is a flow without wrapper, ``members`` the members of one. ``lean`` and
+    ``members`` know enumerations by Hubble's names only, which they decode faster; the others take any name or number.
     """
 
     lean: msgspec.json.Decoder[Any]
     tolerant: msgspec.json.Decoder[Any]
     full: msgspec.json.Decoder[Any]
     bare: msgspec.json.Decoder[Any]
+    members: msgspec.json.Decoder[Any]
 
 
 def decoders(fields: Collection[str]) -> Decoders:
@@ -207,10 +204,11 @@ def decoders(fields: Collection[str]) -> Decoders:
     chosen = [(name, *_FIELDS[name]) for name in _FIELDS if name in fields]
     strict = [(name, _by_name(name) or kind, default) for name, kind, default in chosen]
     return Decoders(
-        lean=_decoder(msgspec.defstruct("Flow", strict, gc=False)),
+        lean=_decoder(lean := msgspec.defstruct("Flow", strict, gc=False)),
         tolerant=_decoder(flow := msgspec.defstruct("Flow", chosen, gc=False)),
         full=_decoder(flow, ("node_name", str | None, None), ("time", str | None, None)),
         bare=msgspec.json.Decoder(msgspec.defstruct("Bare", [("flow", Raw, NOTHING), *chosen], gc=False)),
+        members=msgspec.json.Decoder(lean),
     )
 
 

@@ -16,7 +16,7 @@ from flowmine.ingest.columns import Builder
 from flowmine.ingest.dedup import SeenIds, keys_of
 from flowmine.ingest.files import Input, find
 from flowmine.ingest.intern import Endpoints
-from flowmine.ingest.jsonl import Keep, Lines
+from flowmine.ingest.jsonl import Keep, Lines, Parts
 from flowmine.ingest.lockstep import Want, in_step
 from flowmine.ingest.shapes import decoders, fields_of
 from flowmine.ingest.structrows import StructRows
@@ -157,25 +157,26 @@ class Source:
         builder = Builder(
             options.columns | extra, self._endpoints, self._ledger, keep_query=options.keep_query
         )
-        made = decoders(fields_of(options.columns | extra))
-        readers = [self._lines(one, made) for one in self._inputs]
+        typed = decoders(fields_of(options.columns | extra))
+        readers = [self._lines(one, typed) for one in self._inputs]
         shelf = Shelf(self._endpoints, self._ledger, options.keep, kept)
         wanted = FLOWS.names if options.keep else options.columns | extra
         held: list[pa.RecordBatch] = []
         rows = 0
         for place, block in in_step(self._inputs, Want(frozenset(wanted), options.span)):
-            reader = readers[place]
             if isinstance(block, Stored | Kept):
-                batch = self._fresh(shelf.take(block, self._inputs[place].name))
-                if isinstance(block, Kept):
-                    yield batch.select(self.schema.names)
-                    continue
-            elif flows := reader.flows(block) if block is not None else self._finish(place, reader):
-                batch = self._fresh(builder.batch(StructRows(flows, builder.tools)))
+                made = [shelf.take(block, self._inputs[place].name)]
+            elif block is not None:
+                made = _in_order(builder, readers[place].rows(block, builder.tools))
             else:
+                flows = self._finish(place, readers[place])
+                made = [builder.batch(StructRows(flows, builder.tools))] if flows else []
+            batches = [self._fresh(batch).select(self.schema.names) for batch in made]
+            if isinstance(block, Kept):
+                yield from batches
                 continue
-            held.append(batch.select(self.schema.names))
-            rows += batch.num_rows
+            held += batches
+            rows += sum(batch.num_rows for batch in batches)
             self._tell_progress()
             if rows >= options.batch_rows:
                 *full, rest = _cut(held, options.batch_rows, self.schema)
@@ -266,6 +267,16 @@ class Source:
             total = None if None in sizes else sum(size or 0 for size in sizes)
             read = sum(one.read for one in self._inputs)
             self._options.progress(Progress(read, total, self._ledger.flows))
+
+
+def _in_order(builder: Builder, parts: Parts) -> list[pa.RecordBatch]:
+    """Return the flows of a block as one batch, if there are any."""
+    made = [builder.batch(rows) for rows, _ in parts]
+    if len(made) < 2:
+        return made
+    order = np.argsort(np.concatenate([places for _, places in parts]), kind="stable")
+    batches: list[pa.RecordBatch] = pa.Table.from_batches(made).take(order).combine_chunks().to_batches()
+    return batches
 
 
 def _cut(held: list[pa.RecordBatch], most: int, schema: pa.Schema) -> list[pa.RecordBatch]:

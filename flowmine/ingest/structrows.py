@@ -1,7 +1,9 @@
 """A batch of the structs that Hubble's JSON is decoded into (`shapes`)."""
 
-from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -35,14 +37,6 @@ def json_objects() -> dict[str, Objects]:
     }
 
 
-@lru_cache(64)
-def _extractor(fields: tuple[str, ...]) -> Callable[[Sequence[Any]], tuple[list[Any], ...]]:
-    """Return a function from structs to one list a field, written out: half the time of `getattr` by name."""
-    source = ", ".join(f"[flow.{field} for flow in flows]" for field in fields)
-    made: Callable[[Sequence[Any]], tuple[list[Any], ...]] = eval(f"lambda flows: ({source},)")
-    return made
-
-
 class StructRows(Rows):
     """The flow structs of one batch."""
 
@@ -50,8 +44,15 @@ class StructRows(Rows):
         """Take the structs, at least one, which must have the fields that will be asked for."""
         super().__init__(len(flows), tools)
         self._codes: dict[str, npt.NDArray[np.int8]] = {}
-        fields = tuple(field for field in flows[0].__struct_fields__ if field != "flow")
-        self._fields = dict(zip(fields, _extractor(fields)(flows), strict=True))
+        shape = type(flows[0])
+        self._absent = dict(zip(shape.__struct_fields__, shape.__struct_defaults__, strict=True))
+        self._fields = _lists(flows, [field for field in shape.__struct_fields__ if field != "flow"])
+
+    def present(self) -> list[str]:
+        """Return the fields that any of the flows has."""
+        return [
+            field for field, values in self._fields.items() if values.count(self._absent[field]) < self.length
+        ]
 
     def _take(self, field: str) -> list[Any]:
         values: list[Any] = self._fields[field]
@@ -170,6 +171,14 @@ class StructRows(Rows):
             return []
         nothing = Aggregate()
         return [(place, one) for place, one in enumerate(every) if one is not None and one != nothing]
+
+
+def _lists(flows: Sequence[Any], fields: list[str]) -> dict[str, list[Any]]:
+    """Return one list a field; of structs of one shape in half the time of one field after the other."""
+    every = list(chain.from_iterable(map(astuple, flows)))
+    if len(every) == len(fields) * len(flows):
+        return {field: every[place :: len(fields)] for place, field in enumerate(fields)}
+    return {field: list(map(attrgetter(field), flows)) for field in fields}
 
 
 def _other(layer: Any) -> Any:

@@ -52,12 +52,12 @@ def nanoseconds(text: object) -> int | None:
     return result if -_LIMIT < result < _LIMIT else None
 
 
-def column(texts: Sequence[str | None], unreadable: Callable[[str], None]) -> pa.Array:
+def column(texts: Sequence[str | None] | pa.Array, unreadable: Callable[[str], None]) -> pa.Array:
     """Return times as a FLOWS ``time`` column; one that cannot be read is null, and told to ``unreadable``."""
     try:
-        return pa.array(texts, pa.string()).cast(TIME)
+        return (texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())).cast(TIME)
     except pa.ArrowInvalid:
-        pass
+        texts = texts.to_pylist() if isinstance(texts, pa.Array) else texts
     values = [nanoseconds(text) for text in texts]
     for text, value in zip(texts, values, strict=True):
         if value is None and text is not None:

@@ -1,0 +1,291 @@
+"""Cut blocks of JSON lines, as Hubble writes them, into the stretches that lines share, in bulk.
+
+Hubble writes the fields of a flow in one order. A line is therefore its own time and uuid, and five runs of members:
+
+| stretch     | from … to, in Hubble's order                    | of its own, overwritten below         |
+|-------------|-------------------------------------------------|---------------------------------------|
+| head        | what follows the uuid … ``IP``                  | hardware addresses                    |
+| l4          | ``l4``                                          | the two ports                         |
+| source      | ``source``                                      |                                       |
+| destination | ``destination``                                 |                                       |
+| tail        | ``Type`` … the end of the flow, ``node_name``   | the time after it, equal to the first |
+
+With what is a line's own taken out, thousands of lines have a few hundred different stretches, to be decoded once each
+(`stretchrows`). Nothing here has to know JSON: every cut follows a ``}``, and a line put together of runs of whole
+members is an object of these members. Whoever decodes the stretches proves that they are such runs. A line of any other
+form is left to whoever reads whole lines.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+__all__ = ["KINDS", "Ports", "Stretches", "cut"]
+
+KINDS = ("head", "l4", "source", "destination", "tail")
+
+_Places = npt.NDArray[np.int64]
+_Bytes = npt.NDArray[np.uint8]
+_Words = npt.NDArray[np.uint64]
+_Mask = npt.NDArray[np.bool_]
+
+_TIME, _UUID, _HARDWARE = 30, 36, 17
+_HEAD, _HEAD_WITHOUT_UUID = 95, 49
+"""Where the head begins: behind `{"flow":{"time":"…","uuid":"…",`."""
+_LEAST = 64
+
+
+class Ports(NamedTuple):
+    """The ports read from each ``l4``; -1 where they were left in it."""
+
+    source: npt.NDArray[np.int64]
+    destination: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """The lines of one block, those of the usual form taken apart.
+
+    ``times`` and ``uuids`` (None where lines have none) are plain ASCII, a row a line; ``kinds`` has the stretches of
+    each of `KINDS`, a value a line. ``begins`` and ``ends`` say where in the block each line is, and ``others`` where
+    all else is that is not blank.
+    """
+
+    begins: _Places
+    ends: _Places
+    times: _Bytes
+    uuids: _Bytes | None
+    kinds: dict[str, pa.Array]
+    ports: Ports
+    others: list[tuple[int, int]]
+
+
+def _word(text: bytes) -> np.uint64:
+    return np.uint64(int.from_bytes(text, "little"))
+
+
+_AFTER = {kind: _word(b'},"' + key) for kind, key in enumerate((b'l4":{', b"sourc", b"desti", b'Type"'), 1)}
+_END = len(_AFTER) + 1
+_PATTERN = np.arange(1, _END + 1)
+
+
+class _Lines(NamedTuple):
+    """Where lines are: begin, the five ``}`` after which each is cut or ends, and the ``}`` before the first of these;
+    and how many lines there are of any form.
+    """
+
+    begins: _Places
+    marks: _Places
+    inside: _Places
+    whole: int
+
+    def only(self, usual: _Mask) -> "_Lines":
+        return _Lines(self.begins[usual], self.marks[usual], self.inside[usual], self.whole)
+
+
+def cut(data: bytes) -> Stretches | None:
+    """Return the stretches of a block; None where not even half of its lines are of the usual form."""
+    if len(data) < _LEAST:
+        return None
+    block, words = np.frombuffer(data, np.uint8), _unaligned(data)
+    lines = _lines(block, words)
+    if lines is None or 2 * len(lines.begins) < lines.whole:
+        return None
+    uuid = bool(_is(words, lines.begins[:1] + 47, b'","uuid"')[0])
+    usual = _begin_as_usual(block, words, lines.begins, uuid=uuid) & _end_as_they_begin(block, words, lines)
+    head = lines.begins + (_HEAD if uuid else _HEAD_WITHOUT_UUID)
+    usual &= head < lines.marks[:, 0]
+    times = _texts(words, lines.begins + 17, _TIME)
+    uuids = _texts(words, lines.begins + 57, _UUID) if uuid else None
+    usual &= _plain(times) if uuids is None else _plain(times) & _plain(uuids)
+    if not usual.all():
+        lines, head, times = lines.only(usual), head[usual], times[usual]
+        uuids = None if uuids is None else uuids[usual]
+        if 2 * len(lines.begins) < lines.whole:
+            return None
+    kinds = _taken(data, head, lines.marks)
+    kinds["head"] = _without_hardware(kinds["head"], lines.inside - head)
+    kinds["l4"], ports = _without_ports(kinds["l4"])
+    ends = lines.marks[:, -1] + 2
+    return Stretches(lines.begins, ends, times, uuids, kinds, ports, _gaps(data, lines.begins, ends))
+
+
+def _unaligned(data: bytes | _Bytes) -> _Words:
+    """Return the eight bytes from every place on as one number each."""
+    return np.ndarray((len(data) - 7,), "<u8", data, 0, (1,))
+
+
+def _is(words: _Words, places: _Places, text: bytes) -> _Mask:
+    """Tell at which places a text of eight bytes stands."""
+    return np.asarray(words[places] == _word(text))
+
+
+def _lines(block: _Bytes, words: _Words) -> _Lines | None:
+    """Return the lines that have each cut once, and in order; None where there is none."""
+    closes = np.flatnonzero(block == ord("}"))
+    closes = closes[: np.searchsorted(closes, len(block) - 1)]
+    inner = closes[: np.searchsorted(closes, len(block) - 24)]
+    follows = words[inner]
+    kinds = np.zeros(len(closes), np.int8)
+    for kind, after in _AFTER.items():
+        kinds[: len(inner)][follows == after] = kind
+    _confirm(kinds, closes, 2, words, 4, b'ource":{')
+    _confirm(kinds, closes, 3, words, 8, b'nation":')
+    kinds[block[closes + 1] == ord("\n")] = _END
+    found = np.flatnonzero(kinds)
+    cuts = kinds[found]
+    last = np.flatnonzero(cuts == _END)
+    if not len(last):
+        return None
+    begins = np.append(0, closes[found[last[:-1]]] + 2)
+    usual = np.diff(last, prepend=-1) == _END
+    marks = last[usual][:, None] + (_PATTERN - _END)
+    ordered = (cuts[marks] == _PATTERN).all(axis=1)
+    if not ordered.any():
+        return None
+    places = found[marks[ordered]]
+    inside = closes[np.maximum(places[:, 0] - 1, 0)]
+    return _Lines(begins[usual][ordered], closes[places], inside, len(last))
+
+
+def _confirm(
+    kinds: npt.NDArray[np.int8], closes: _Places, kind: int, words: _Words, at: int, text: bytes
+) -> None:
+    """Let a kind of cut stand only where a text follows so many bytes on."""
+    found = np.flatnonzero(kinds == kind)
+    kinds[found[~_is(words, closes[found] + at, text)]] = 0
+
+
+def _begin_as_usual(block: _Bytes, words: _Words, begins: _Places, *, uuid: bool) -> _Mask:
+    usual: _Mask = (
+        _is(words, begins, b'{"flow":') & _is(words, begins + 8, b'{"time":') & (block[begins + 16] == 34)
+    )
+    if not uuid:
+        usual &= (block[begins + 47] == ord('"')) & (block[begins + 48] == ord(","))
+        return usual
+    usual &= _is(words, begins + 47, b'","uuid"') & _is(words, begins + 49, b'"uuid":"')
+    usual &= (block[begins + 93] == ord('"')) & (block[begins + 94] == ord(","))
+    return usual
+
+
+def _end_as_they_begin(block: _Bytes, words: _Words, lines: _Lines) -> _Mask:
+    """Tell which lines end with the very time that they begin with."""
+    ends = lines.marks[:, -1]
+    usual: _Mask = _is(words, ends - 40, b',"time":') & (block[ends - 32] == 34) & (block[ends - 1] == 34)
+    for place in (0, 8, 16, 22):
+        usual &= words[ends - 31 + place] == words[lines.begins + 17 + place]
+    usual &= lines.marks[:, -2] + 2 < ends - 40
+    return usual
+
+
+def _texts(words: _Words, places: _Places, width: int) -> _Bytes:
+    """Return the bytes from each place on, a row each."""
+    made = np.empty((len(places), width), np.uint8)
+    for start in (*range(0, width - 7, 8), width - 8):
+        made[:, start : start + 8] = words[places + start].view(np.uint8).reshape(-1, 8)
+    return made
+
+
+def _plain(texts: _Bytes) -> _Mask:
+    """Tell which texts are ASCII that JSON writes as it is."""
+    odd = (texts < 0x20) | (texts > 0x7E) | (texts == ord('"')) | (texts == ord("\\"))
+    return np.asarray(~odd.any(axis=1)) if odd.any() else np.ones(len(texts), bool)
+
+
+def _taken(data: bytes, first: _Places, marks: _Places) -> dict[str, pa.Array]:
+    """Return the stretches by kind."""
+    edges = np.empty((len(first), 2 * len(KINDS)), np.int32)
+    edges[:, 0] = first
+    edges[:, 2::2] = marks[:, :-1] + 2
+    edges[:, 1:-1:2] = marks[:, :-1] + 1
+    edges[:, -1] = marks[:, -1] - 40
+    offsets = np.append(edges.reshape(-1), np.int32(len(data)))
+    pieces = pa.Array.from_buffers(pa.binary(), edges.size, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+    rows = np.arange(len(first)) * edges.shape[1]
+    return {kind: pieces.take(pa.array(rows + 2 * place)) for place, kind in enumerate(KINDS)}
+
+
+class _Open:
+    """The values of an array, their bytes to be overwritten."""
+
+    def __init__(self, array: pa.Array) -> None:
+        """Copy the bytes of an array that begins where its buffers do."""
+        self._array = array
+        self.starts = np.frombuffer(array.buffers()[1], np.int32)[: len(array) + 1].astype(np.int64)
+        self.bytes = np.zeros(int(self.starts[-1]) + _LEAST, np.uint8)
+        self.bytes[:-_LEAST] = np.frombuffer(array.buffers()[2], np.uint8)[: int(self.starts[-1])]
+        self.words = _unaligned(self.bytes)
+        self.starts, self.lengths = self.starts[:-1], np.diff(self.starts)
+
+    def closed(self) -> pa.Array:
+        """Return the array as it is now."""
+        buffers = [None, self._array.buffers()[1], pa.py_buffer(self.bytes)]
+        return pa.Array.from_buffers(pa.binary(), len(self._array), buffers)
+
+
+def _without_hardware(heads: pa.Array, inside: _Places) -> pa.Array:
+    """Overwrite hardware addresses, which no column has; ``inside`` is where their object ends, if there is one.
+
+    ``,"ethernet":{"source":"…","destination":"…"}``, 17 bytes each.
+    """
+    opened = _Open(heads)
+    rows = np.flatnonzero((inside > 75) & (inside < opened.lengths))
+    ends = opened.starts[rows] + inside[rows]
+    usual = np.ones(len(rows), bool)
+    for back, text in ((75, b',"ethern'), (67, b'et":{"so'), (60, b'ource":"'), (35, b'","desti')):
+        usual &= _is(opened.words, ends - back, text)
+    usual &= _is(opened.words, ends - 27, b'nation":') & (opened.bytes[ends - 19] == 34)
+    usual &= opened.bytes[ends - 1] == 34
+    for back in (52, 18):
+        usual &= _plain(_texts(opened.words, ends - back, _HARDWARE))
+    for back in (52, 18):
+        opened.bytes[(ends[usual] - back)[:, None] + np.arange(_HARDWARE)] = ord("0")
+    return opened.closed()
+
+
+def _without_ports(layers: pa.Array) -> tuple[pa.Array, Ports]:
+    """Read the two ports of TCP and UDP, and overwrite each with as many ones."""
+    opened = _Open(layers)
+    source, destination = (np.full(len(layers), -1, np.int64) for _ in range(2))
+    rows = np.flatnonzero(opened.lengths > 50)
+    at = opened.starts[rows] + 27
+    usual = _is(opened.words, at - 16, b':{"sourc') & _is(opened.words, at - 8, b'e_port":')
+    first, width = _number(opened.words[at])
+    after = at + width
+    for place, text in ((0, b',"destin'), (8, b"ation_po"), (12, b'n_port":')):
+        usual &= _is(opened.words, after + place, text)
+    second, second_width = _number(opened.words[after + 20])
+    behind = opened.bytes[after + 20 + second_width]
+    usual &= (first > 0) & (second > 0) & ((behind == ord(",")) | (behind == ord("}")))
+    source[rows[usual]], destination[rows[usual]] = first[usual], second[usual]
+    _overwrite(opened.bytes, at[usual], width[usual])
+    _overwrite(opened.bytes, after[usual] + 20, second_width[usual])
+    return opened.closed(), Ports(source, destination)
+
+
+def _number(words: _Words) -> tuple[_Places, _Places]:
+    """Return the port that each word begins with and how many digits it has; 0 where it is none."""
+    value, width = np.zeros(len(words), np.int64), np.zeros(len(words), np.int64)
+    going = (words & np.uint64(0xFF)) != ord("0")
+    for place in range(6):
+        digit = (words >> np.uint64(8 * place) & np.uint64(0xFF)).astype(np.int64) - ord("0")
+        going &= (digit >= 0) & (digit <= 9)
+        value = np.where(going, value * 10 + digit, value)
+        width += going
+    return np.where(value > 0xFFFF, 0, value), width
+
+
+def _overwrite(made: _Bytes, places: _Places, widths: _Places) -> None:
+    for step in range(5):
+        made[places[widths > step] + step] = ord("1")
+
+
+def _gaps(data: bytes, begins: _Places, ends: _Places) -> list[tuple[int, int]]:
+    """Return where in the block there is something that is none of the lines."""
+    starts, stops = np.append(0, ends), np.append(begins, len(data))
+    gaps = np.flatnonzero(stops > starts)
+    found = zip(starts[gaps].tolist(), stops[gaps].tolist(), strict=True)
+    return [(start, stop) for start, stop in found if data[start:stop].strip()]
