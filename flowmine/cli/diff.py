@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowmine.cli.display import show_table, write_lines
-from flowmine.cli.policiesinforce import Agents, agent_options
-from flowmine.errors import PolicyError
+from flowmine.cli.policiesinforce import Agents, Written, agent_options
 
 if TYPE_CHECKING:
     from flowmine.advise.imagined import Somebody
@@ -53,8 +52,9 @@ def diff(
     from flowmine.advise.imagined import imagined
     from flowmine.report.diffview import diff_markdown, diff_records, diff_table
 
+    written = [_written(path, agents) for path in (before, after)]
     edges = _edges(inputs)
-    old, new = (_policies(path, agents, edges) for path in (before, after))
+    old, new = (agents.in_force(each, edges).policies for each in written)
     people = _seen(edges, old, agents) if edges is not None else imagined(old, new)
     found = compare(old, new, people)
     if output == "json":
@@ -83,14 +83,11 @@ def _edges(inputs: Sequence[str]) -> "Edges | None":
     return edges
 
 
-def _policies(path: str, agents: Agents, edges: "Edges | None") -> "PolicySet":
-    """Return the policies of a path, an empty folder's too: all that it holds is nothing."""
-    try:
-        return agents.set_of([path], edges)
-    except PolicyError:
-        if Path(path).is_dir() and not any(Path(path).iterdir()):
-            return agents.set_of([], edges)
-        raise
+def _written(path: str, agents: Agents) -> Written:
+    """Return the policies of a path; an empty folder's too: all that it holds is nothing."""
+    if Path(path).is_dir() and not any(Path(path).iterdir()):
+        return Written()
+    return agents.read([path]) or Written()
 
 
 def _seen(edges: "Edges", policies: "PolicySet", agents: Agents) -> "tuple[Somebody, ...]":

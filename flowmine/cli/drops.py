@@ -69,11 +69,13 @@ def drops(
     from flowmine.policy.versions import oldest_version, parse_version
     from flowmine.synth.options import Options
 
+    written = agents.read(policies, cluster)
     with capture.reading(selection, columns=(*COLUMNS, *REQUEST_COLUMNS)) as reading:
         edges = aggregate(reading.source, requests=True)
         seen = oldest_version(reading.source.ledger.versions)
         version = parse_version(cilium) if cilium else seen or Options().cilium
-        known, texts = agents.load(policies, edges, cluster)
+        known = agents.in_force(written, edges) if written else None
+        texts = written.texts if written else {}
         report = advise(edges, known, replace(Options(), cilium=version), texts)
         for line in summary(report):
             reading.tell(line)

@@ -1,7 +1,7 @@
 """The options by which a command is told of policies: files or the cluster's own, and how the agents are set."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,10 @@ if TYPE_CHECKING:
     from flowmine.cli.fromcluster import FromCluster
     from flowmine.edges import Edges
     from flowmine.engine.party import NamedPort
-    from flowmine.engine.policyset import PolicySet
     from flowmine.policy.codec import Unknown
     from flowmine.policy.files import Document
 
-__all__ = ["Agents", "agent_options"]
+__all__ = ["Agents", "Written", "agent_options"]
 
 _OPTIONS = (
     click.option(
@@ -46,6 +45,15 @@ _OPTIONS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """Policies as they are written: their documents, the texts of their files, and what becomes of unknown fields."""
+
+    documents: "tuple[Document, ...]" = ()
+    texts: dict[str, str] = field(default_factory=dict)
+    unknown: "Unknown" = "error"
+
+
+@dataclass(frozen=True, slots=True)
 class Agents:
     """How the agents that enforce policies are set."""
 
@@ -53,33 +61,25 @@ class Agents:
     settings: tuple[str, ...] = ()
     named_ports: tuple[str, ...] = ()
 
-    def load(
-        self, paths: Sequence[str], edges: "Edges", cluster: "FromCluster | None" = None
-    ) -> "tuple[InForce | None, dict[str, str]]":
-        """Return the policies of paths, or of a cluster, as those of the capture's own cluster, and the files' texts.
+    def read(self, paths: Sequence[str], cluster: "FromCluster | None" = None) -> "Written | None":
+        """Return the policies of paths, or of a cluster, as they are written; None where neither is given.
 
-        None where neither is given. Say on stderr which policies have no effect and what was passed over. Raise
-        PolicyError where a path cannot be read or holds no policy, UsageError where a setting is wrong.
+        Done before a capture is read, so that a wrong path or option is told at once. Say on stderr what was passed over.
+        Raise PolicyError where a path cannot be read or holds no policy, UsageError where an option is wrong.
         """
+        from flowmine.engine.config import Config
         from flowmine.policy.files import read_texts
 
+        Config.of(self.enforcement, dict(map(_setting, self.settings)))
+        self.ports()
         found = _documents(paths, cluster)
         if found is None:
-            return None, {}
+            return None
         unknown: Unknown = "prune" if cluster is not None and cluster.wanted else "error"
-        return self._in_force(found, edges, unknown), read_texts(found)
+        return Written(tuple(found), read_texts(found), unknown)
 
-    def set_of(self, paths: Sequence[str], edges: "Edges | None") -> "PolicySet":
-        """Return the policies of paths, none for none; with ``edges`` as those of the capture's own cluster."""
-        return self._in_force(_documents(paths, None) or (), edges, "error").policies
-
-    def ports(self) -> "tuple[NamedPort, ...]":
-        """Return the named ports. Raise UsageError where one has another form, InputError where it is no port."""
-        from flowmine.engine.party import Party
-
-        return Party.of({"named_ports": dict(map(_named_port, self.named_ports))}).named_ports
-
-    def _in_force(self, found: "Sequence[Document]", edges: "Edges | None", unknown: "Unknown") -> "InForce":
+    def in_force(self, written: "Written", edges: "Edges | None") -> "InForce":
+        """Return policies as those of the capture's own cluster. Say on stderr which have no effect."""
         from flowmine.advise.inforce import in_force, own_cluster
         from flowmine.advise.replay import is_dual_stack
 
@@ -87,11 +87,11 @@ class Agents:
         own, others = own_cluster(edges) if edges is not None else ("", ())
         given = {"ipv6": is_dual_stack(edges), **settings} if edges is not None else settings
         made = in_force(
-            found,
+            written.documents,
             cluster=own,
             enforcement=self.enforcement,
             settings=given,
-            unknown=unknown,
+            unknown=written.unknown,
             named_ports=self.ports(),
         )
         for line in made.ineffective:
@@ -102,6 +102,19 @@ class Agents:
                 err=True,
             )
         return made
+
+    def load(
+        self, paths: Sequence[str], edges: "Edges", cluster: "FromCluster | None" = None
+    ) -> "tuple[InForce | None, dict[str, str]]":
+        """Return `read` and `in_force` in one, with the files' texts, for a command that has its edges already."""
+        written = self.read(paths, cluster)
+        return (None, {}) if written is None else (self.in_force(written, edges), written.texts)
+
+    def ports(self) -> "tuple[NamedPort, ...]":
+        """Return the named ports. Raise UsageError where one has another form, InputError where it is no port."""
+        from flowmine.engine.party import Party
+
+        return Party.of({"named_ports": dict(map(_named_port, self.named_ports))}).named_ports
 
 
 def agent_options(function: Callable[..., Any]) -> Callable[..., Any]:

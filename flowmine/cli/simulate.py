@@ -11,7 +11,7 @@ from flowmine.cli.display import show_table, write_lines
 from flowmine.cli.filters import FilteredCommand
 from flowmine.cli.fromcluster import FromCluster, cluster_options
 from flowmine.cli.inputs import Capture, capture_inputs
-from flowmine.cli.policiesinforce import Agents, agent_options
+from flowmine.cli.policiesinforce import Agents, Written, agent_options
 
 if TYPE_CHECKING:
     from flowmine.advise.simulate import Simulation
@@ -72,16 +72,15 @@ def simulate(
     from flowmine.edges import COLUMNS, REQUEST_COLUMNS, aggregate
     from flowmine.report.simulateview import simulation_lines
 
+    tried, now = agents.read(policies) or Written(), agents.read(against, cluster)
     with capture.reading(selection, columns=(*COLUMNS, *REQUEST_COLUMNS)) as reading:
         edges = aggregate(reading.source, requests=True)
-        tried, texts = agents.load(policies, edges)
-        now, _ = agents.load(against, edges, cluster)
-        assert tried is not None  # the option is required
-        found = advise(edges, tried, now)
+        before = agents.in_force(now, edges) if now else None
+        found = advise(edges, agents.in_force(tried, edges), before)
         for line in simulation_lines(found):
             reading.tell(line)
         reading.end()
-        _PRINTERS[output](found, texts, out)
+        _PRINTERS[output](found, tried.texts, out)
     return 1 if found.of(ShiftKind.DENIED) else 0
 
 

@@ -67,13 +67,13 @@ def test_nothing_refused_is_exit_0(dropped: str, tmp_path: Path) -> None:
     assert "" == run(capture(tmp_path / "quiet.json", record(1)), code=0).stdout
 
 
-def test_errors_are_one_line(dropped: str, tmp_path: Path) -> None:
+def test_errors_are_one_line(dropped: str, closed: Path, tmp_path: Path) -> None:
     """A path without policies and contradicting options are errors, exit 2."""
     (tmp_path / "none").mkdir()
     assert "no policy here" in run(dropped, "--policies", tmp_path / "none", code=2).output
     both = run(dropped, "--policies", tmp_path, "--from-cluster", code=2).output
     assert "contradict" in both
-    assert "NAME=PORT" in run(dropped, "--policies", tmp_path, "--named-port", "http", code=2).output
+    assert "NAME=PORT" in run(dropped, "--policies", closed, "--named-port", "http", code=2).output
 
 
 def test_filters_of_hubble_choose_drops(closed: Path) -> None:
