@@ -52,6 +52,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "flowmine.cli.explain:explain",
         "Show the traffic behind each rule, and the rule behind each connection.",
     ),
+    "report": ("flowmine.cli.report:report", "Write one page to send: map, policies, drops, completeness."),
     "diff": ("flowmine.cli.diff:diff", "Compare two sets of policies by what they let through."),
     "verdict": ("flowmine.cli.verdict:verdict", "Judge traffic by a set of policies."),
     "trace": ("flowmine.cli.trace:trace", "Explain why policies allow or deny one connection."),

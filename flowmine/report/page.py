@@ -8,14 +8,15 @@ import jinja2
 
 from flowmine import __version__
 
-__all__ = ["page"]
+__all__ = ["asset", "page"]
+
+_FOLDER = Path(__file__).parent / "templates"
 
 
 @cache
 def _environment() -> jinja2.Environment:
-    folder = Path(__file__).parent / "templates"
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -26,3 +27,8 @@ def _environment() -> jinja2.Environment:
 def page(template: str, **values: Any) -> str:
     """Return the page that a template of `report/templates` makes of values; every value is escaped."""
     return _environment().get_template(template).render(version=__version__, **values)
+
+
+def asset(name: str) -> str:
+    """Return a script or a style of `report/templates/report`, as it goes into a page."""
+    return (_FOLDER / "report" / name).read_text("utf-8").strip()

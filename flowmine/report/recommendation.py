@@ -2,14 +2,25 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from flowmine.advise.recommend import Recommendation
 from flowmine.policy.model import Direction
 from flowmine.synth.standing import Standing
 
-__all__ = ["told"]
+__all__ = ["Step", "rollout", "told"]
 
 _SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One namespace of a rollout: which part of its workloads' sides is closed (0 to 1), and how often rules guess."""
+
+    cluster: str
+    namespace: str
+    ready: float
+    guesses: int
 
 
 def told(found: Recommendation, *, rollout: bool = False) -> Iterator[str]:
@@ -47,8 +58,8 @@ def told(found: Recommendation, *, rollout: bool = False) -> Iterator[str]:
     )
 
 
-def _rollout(found: Recommendation) -> Iterator[str]:
-    """Yield the namespaces in the order of their readiness: wholly seen first, then by how little their rules guess."""
+def rollout(found: Recommendation) -> list[Step]:
+    """Return the namespaces in the order of their readiness: wholly seen first, then by how little their rules guess."""
     homes: dict[tuple[str, str], list[Standing]] = defaultdict(list)
     for each in found.synthesis.standings:
         if not each.refused:
@@ -59,10 +70,15 @@ def _rollout(found: Recommendation) -> Iterator[str]:
         guesses[home] += sum(len(reason.notes) + len(reason.remarks) for reason in proposal.reasons.values())
     sides = {home: sum(len(each.closed) for each in members) for home, members in homes.items()}
     ready = {home: sides[home] / (len(Direction) * len(members)) for home, members in homes.items()}
-    for place, home in enumerate(sorted(homes, key=lambda one: (-ready[one], guesses[one], one)), 1):
+    ordered = sorted(homes, key=lambda one: (-ready[one], guesses[one], one))
+    return [Step(*home, ready=ready[home], guesses=guesses[home]) for home in ordered]
+
+
+def _rollout(found: Recommendation) -> Iterator[str]:
+    for place, step in enumerate(rollout(found), 1):
         yield (
-            f"rollout {place}: {home[1]}: {ready[home]:.0%} of its sides closed, "
-            f"{_counted(guesses[home], 'generalisation')} or remarks"
+            f"rollout {place}: {step.namespace}: {step.ready:.0%} of its sides closed, "
+            f"{_counted(step.guesses, 'generalisation')} or remarks"
         )
 
 
