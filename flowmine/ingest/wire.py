@@ -171,12 +171,10 @@ class Decoder:
 
 
 def _parts(frames: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """Yield messages in runs that the processor's caches hold."""
-    start = size = 0
-    for place, frame in enumerate(frames):
-        if place - start == _MOST_FRAMES or (size + len(frame) > _MOST_BYTES and place > start):
-            yield frames[start:place]
-            start, size = place, 0
-        size += len(frame)
-    if start < len(frames):
-        yield frames[start:]
+    """Yield messages in runs that the processor's caches hold, and 32 bits count; large ones by themselves."""
+    for start in range(0, len(frames), _MOST_FRAMES):
+        part = frames[start : start + _MOST_FRAMES]
+        if sum(map(len, part)) <= _MOST_BYTES:
+            yield part
+        else:
+            yield from ([frame] for frame in part)

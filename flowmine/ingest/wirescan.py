@@ -1,8 +1,8 @@
 """Find the fields of many protobuf messages of one type at once: column by column, without an object a message.
 
 All messages lie in one buffer. The first field of each is looked at together, then the second of each, and so on; what
-is found is where a field's value lies, or the number itself. Nothing is copied. This is six times as fast as building
-messages and taking their fields out again, and what is not wanted costs next to nothing.
+is found is where a field's value lies, or the number itself. Nothing is copied, no message is built whose fields would
+have to be taken out again one by one, and what is not wanted costs next to nothing.
 """
 
 from collections.abc import Mapping, Sequence

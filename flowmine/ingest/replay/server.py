@@ -275,10 +275,12 @@ class Replay:
 
     def _most(self) -> int:
         """Return how many events may be sent before something is to go wrong."""
-        return max(1, self._faults[0].after - self.sent) if self._faults else BLOCK
+        with self._lock:
+            return max(1, self._faults[0].after - self.sent) if self._faults else BLOCK
 
     def _due(self) -> bool:
-        return bool(self._faults) and self._faults[0].after <= self.sent
+        """Tell whether something is to go wrong now; one fault may be taken by another stream meanwhile."""
+        return any(fault.after <= self.sent for fault in self._faults[:1])
 
     def _fail(self, stream: Stream) -> None:
         """Let go wrong what is due; raise Closed where that ends the stream."""

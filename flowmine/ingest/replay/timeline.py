@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from flowmine.ingest.wire import record
 __all__ = ["Events", "Pace", "Timeline"]
 
 _SECOND = 1_000_000_000
-_KEPT_BLOCKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,6 @@ class Timeline:
         self._flows_of_node = [
             _Places(np.flatnonzero((capture.nodes == node) & flows), size) for node in names
         ]
-        self._plain = lru_cache(_KEPT_BLOCKS)(self._make)
         self._shelves: dict[tuple[str, ...], Shelf] = {}
 
     def begin(self) -> None:
@@ -200,15 +197,13 @@ class Timeline:
     def block(self, events: Events, paths: tuple[str, ...] = ()) -> Block:
         """Return the block in which events lie, of their round; with the fields of a mask's paths, or with all."""
         with self._changed:
-            shelf = self._shelves.get(paths) if paths else None
-            if paths and shelf is None:
-                shelf = self._shelves[paths] = Shelf()
-        if shelf is None:
-            return self._plain(events.base).again(events.round, self.period)
-        made = shelf.get(events.base, lambda: self._make(events.base, mask_of(paths)))
-        return made.again(events.round, self.period)
+            if paths not in self._shelves:
+                self._shelves[paths] = Shelf()
+            shelf = self._shelves[paths]
+        mask = mask_of(paths)
+        return shelf.get(events.base, lambda: self._make(events.base, mask)).again(events.round, self.period)
 
-    def _make(self, base: int, mask: Mask | None = None) -> Block:
+    def _make(self, base: int, mask: Mask) -> Block:
         frames = self.capture.frames(base, base + BLOCK)
         if mask:
             for place in np.flatnonzero(self.capture.kinds[base : base + BLOCK] == FLOW).tolist():
