@@ -21,7 +21,7 @@ from flowmine.live.record import record
 from flowmine.live.state import Store, load
 from flowmine.live.tail import Every, Tail
 
-ROWS = 200
+ROWS = 400
 
 
 def capture(given: Path, out: Path) -> None:

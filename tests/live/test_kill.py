@@ -24,7 +24,18 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def killed(way: str, given: Path, out: Path) -> int:
     """Kill a hundred runs and let one end; return how many really were killed."""
-    command = [sys.executable, "-m", "tests.live.killed", way, str(given), str(out), str(KILLS), "7"]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore::DeprecationWarning",
+        "-m",
+        "tests.live.killed",
+        way,
+        str(given),
+        str(out),
+        str(KILLS),
+        "7",
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (0, "") == (done.returncode, done.stderr)
     return int(done.stdout)
