@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["recommend"]
 
 _OWN = frozenset({"namespace", "all-namespaces"})
+_ESSENTIAL = frozenset({"labels", "l4", "verdict"})
+"""What no rule can do without: whom, on which port, and whether it was allowed."""
 
 
 class WholeTrafficCommand(WindowCommand):
@@ -177,9 +179,9 @@ def recommend(
     scope = _scope(asked)
     options = _options(asked)
     with capture.reading(columns=(*COLUMNS, *REQUEST_COLUMNS) if options.l7 else COLUMNS) as reading:
-        _need_labels(reading.source.ledger)
+        _need_essentials(reading.source.ledger)
         edges = aggregate(reading.source, requests=bool(options.l7), complete=asked["complete"])
-        _need_labels(reading.source.ledger)
+        _need_essentials(reading.source.ledger)
         if asked["cilium"] is None:
             options = replace(
                 options, cilium=oldest_version(reading.source.ledger.versions) or options.cilium
@@ -202,9 +204,9 @@ def recommend(
             )
 
 
-def _need_labels(ledger: "Ledger") -> None:
-    """Raise InputError where a capture, or a part of it, has no labels to select by: text, or a field mask."""
-    if ledger.texts or "labels" in ledger.masked:
+def _need_essentials(ledger: "Ledger") -> None:
+    """Raise InputError where a capture has nothing to write rules of: text has no labels, a field mask left all out."""
+    if ledger.texts or _ESSENTIAL & {*ledger.masked}:
         raise InputError(f"no policy can be recommended: {ledger.mask_advice()}")
 
 

@@ -2,7 +2,8 @@
 
 A direction of a workload may be closed only where its own node's events are in the capture, unfiltered. Three things
 make a capture see halves: a node is missing (its pods appear only in other nodes' events), events were filtered by
-namespace or pod (everything has one end there), or only drops were kept.
+namespace or pod (everything has one end there), or only drops were kept. A side without any traffic that is known to
+be its own stays open as well where there was traffic of which nobody can tell who began it: it may be that side's.
 """
 
 from collections import defaultdict
@@ -28,8 +29,13 @@ _CROWD = 3
 """Endpoints that must share one common end before that looks like a filter by pod rather than a small cluster."""
 
 
-def seen_sides(edges: pa.Table, endpoints: pa.Table, pods: pa.Table, *, complete: bool) -> pa.Table:
-    """Return SEEN for every pod endpoint; ``complete`` vouches that no filter was applied."""
+def seen_sides(
+    edges: pa.Table, endpoints: pa.Table, pods: pa.Table, unsettled: pa.Table, *, complete: bool
+) -> pa.Table:
+    """Return SEEN for every pod endpoint; ``complete`` vouches that no filter was applied.
+
+    ``unsettled`` are the rows whose direction nothing tells (see `orient`).
+    """
     place = dict(
         zip(
             endpoints["id"].to_pylist(),
@@ -47,12 +53,36 @@ def seen_sides(edges: pa.Table, endpoints: pa.Table, pods: pa.Table, *, complete
     if edges.num_rows and not pc.any(pc.greater(edges["delivered"], 0)).as_py():
         text = "the capture holds no delivered traffic (only drops were kept?)"
         reasons.update(dict.fromkeys(subjects, text))
-    closed = [i not in reasons for i in subjects]
-    texts = [reasons.get(i, "") for i in subjects]
+    untold = _untold(unsettled)
+    called, calling = (_delivered(edges, end) if untold else set() for end in ("responder", "initiator"))
+    sides = []
+    for i in subjects:
+        doubt = i in untold and i not in reasons
+        egress, ingress = (i not in reasons and not (doubt and i not in of) for of in (calling, called))
+        if doubt and not (egress and ingress):
+            reasons[i] = f"nothing tells who began the connections of {untold[i]:,} of its events"
+        sides.append((egress, ingress, reasons.get(i, "")))
+    egresses, ingresses, texts = zip(*sides, strict=True) if sides else ((), (), ())
+    columns = [subjects, egresses, ingresses, texts]
     return pa.table(
-        [pa.array(subjects, pa.uint64()), pa.array(closed, pa.bool_()), pa.array(closed, pa.bool_()), texts],
-        schema=SEEN,
+        [pa.array(values, field.type) for values, field in zip(columns, SEEN, strict=True)], schema=SEEN
     )
+
+
+def _untold(unsettled: pa.Table) -> dict[int, int]:
+    """By pod endpoint, how many of its events were passed on without telling who began their connection."""
+    passed = pc.add(pc.add(unsettled["arrived"], unsettled["left"]), unsettled["replied"])
+    rows = unsettled.filter(pc.greater(passed, 0))
+    counts: dict[int, int] = defaultdict(int)
+    for a, b, events in zip(*(rows[name].to_pylist() for name in ("a", "b", "events")), strict=True):
+        for i in {a, b}:
+            if i & 1:
+                counts[i] += events
+    return counts
+
+
+def _delivered(edges: pa.Table, end: str) -> set[int]:
+    return set(edges.filter(pc.greater(edges["delivered"], 0))[end].to_pylist())
 
 
 def _remote(edges: pa.Table, pods: pa.Table, subjects: list[int]) -> dict[int, str]:

@@ -62,7 +62,7 @@ def settle(
         requests=tables.requests(requests, edges),
         endpoints=endpoints.sort_by("id"),
         pods=pods.sort_by([(name, "ascending") for name in ("endpoint", "namespace", "pod_name")]),
-        seen=seen_sides(edges, endpoints, pods, complete=complete),
+        seen=seen_sides(edges, endpoints, pods, unsettled, complete=complete),
         ledger=_with_unsettled(ledger, unsettled),
     )
 

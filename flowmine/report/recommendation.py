@@ -53,9 +53,11 @@ def told(found: Recommendation, *, rollout: bool = False) -> Iterator[str]:
         )
     if rollout:
         yield from _rollout(found)
-    yield (
-        f"proved: {found.proof.judged:,} sides of {found.proof.edges:,} edges judged by the engine, all allowed"
-    )
+    if found.proof.edges:
+        judged, proved = _counted(found.proof.judged, "side"), _counted(found.proof.edges, "edge")
+        yield f"proved: {judged} of {proved} judged by the engine, all allowed"
+    else:
+        yield "nothing to prove: no edge became a rule"
 
 
 def rollout(found: Recommendation) -> list[Step]:

@@ -1,6 +1,6 @@
 """Where each workload stands: which of its sides the capture saw, and whether it gets a policy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -9,8 +9,9 @@ from flowmine.policy.model import Direction
 from flowmine.synth.scope import Scope
 from flowmine.synth.selectors import Choice
 from flowmine.synth.subjects import Workload, Workloads
+from flowmine.synth.traffic import Link
 
-__all__ = ["Standing", "standings", "without_bystanders"]
+__all__ = ["Standing", "standings", "without_bystanders", "without_unsaid"]
 
 _STRAY = 0.01
 """Share of a workload's endpoints that may be half seen (a run that ended as the capture began)."""
@@ -72,3 +73,27 @@ def without_bystanders(
                     break
         if found == before:
             return tuple(found)
+
+
+def without_unsaid(
+    stands: Sequence[Standing], admitted: Iterable[Link], unsaid: Iterable[Link]
+) -> tuple[Standing, ...]:
+    """Return the standings with each side left open of whose delivered traffic no rule can name anything.
+
+    ``admitted`` are the links that rules are for, ``unsaid`` those whose peer, port or type no rule can name. A side
+    that would get no rule at all for them would be cut off; beside other rules they are told, and denied.
+    """
+    ruled = {side for link in admitted for side in _sides(link)}
+    lacking = {side for link in unsaid for side in _sides(link)} - ruled
+    found = list(stands)
+    for place, direction in sorted(lacking):
+        if direction in found[place].closed:
+            reason = f"no rule can name what was delivered at its {direction} side"
+            reasons = "; ".join(filter(None, (found[place].reason, reason)))
+            found[place] = replace(found[place], seen=found[place].seen - {direction}, reason=reasons)
+    return tuple(found)
+
+
+def _sides(link: Link) -> Iterable[tuple[int, Direction]]:
+    ends = ((link.source.workload, Direction.EGRESS), (link.target.workload, Direction.INGRESS))
+    return (side for side in ends if side[0] >= 0)

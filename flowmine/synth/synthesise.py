@@ -19,7 +19,7 @@ from flowmine.synth.options import Options
 from flowmine.synth.rules import Frame, draft
 from flowmine.synth.scope import Form, Scope, is_system
 from flowmine.synth.selectors import Choice
-from flowmine.synth.standing import Standing, standings, without_bystanders
+from flowmine.synth.standing import Standing, standings, without_bystanders, without_unsaid
 from flowmine.synth.traffic import links
 
 __all__ = ["Synthesis", "synthesise"]
@@ -61,6 +61,13 @@ def synthesise(edges: Edges, options: Options, scope: Scope) -> Synthesis:
         scene.universe, scope, {row for each in noise for row in (*each.rows, *each.tried)}
     )
     admitted, left_out = doorkeeper.sort(every, closed, scene.title)
+    unsaid = {*left_out.unnameable, *left_out.inexpressible}
+    if unsaid:
+        stands = without_unsaid(stands, admitted, (link for link in every if link.row in unsaid))
+        stands = without_bystanders(stands, scene.choices, scene.workloads)
+        closed = {place: each.closed for place, each in enumerate(stands) if each.closed}
+        admitted, still = doorkeeper.sort(every, closed, scene.title)
+        left_out = replace(left_out, dropped=still.dropped, audited=still.audited)
     frame = frame_of(edges, scene, options, admitted, closed)
     contacts = gather(admitted, closed)
     plans = [

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from flowmine.cli import main
 from flowmine.policy.codec import from_yaml
+from tests.cli.events import capture, record
 
 SAMPLE = str(Path(__file__).parents[2] / "sample_flows" / "three-tier")
 
@@ -122,3 +123,13 @@ def test_exact_allows_no_unseen_name_or_address():
 def test_needless_rules_are_told_on_request():
     """With --prove the run says that no rule is needless, or which."""
     assert "without any one rule" in _run(SAMPLE, "--prove")[2]
+
+
+@pytest.mark.parametrize("field", ["l4", "verdict"])
+def test_a_capture_without_what_rules_are_made_of_is_refused(tmp_path, field):
+    """Where a field mask left out every port or every verdict, closing all would be the answer: it is refused."""
+    events = [record(n, **{field: None}) for n in range(3)]
+    code, out, err = _run(capture(tmp_path / "masked.jsonl", *events))
+    assert (2, "", 1) == (code, out, len(err.splitlines()))
+    assert f"no policy can be recommended: no event carries {field}: " in err
+    assert "fieldMask" in err

@@ -61,3 +61,25 @@ def test_capture_of_one_pod_half_sees_its_peers():
     rows = [event(WEB, API, **SYN), event(WEB, DNS, **SYN), event(other, WEB, **SYN), event(HOST, WEB, **SYN)]
     assert {"api", "dns"} == unseen(rows, known=(WEB, API, DNS, HOST, other))
     assert {"dns"} == unseen(rows[:2] + rows[3:], known=(WEB, API, DNS, HOST))
+
+
+def test_a_side_that_may_have_begun_untold_connections_stays_open():
+    """Between two ephemeral ports, without is_reply and flags, nothing tells who called whom: neither side is closed."""
+    untold = event(
+        WEB,
+        API,
+        protocol="SCTP",
+        source_port=40000,
+        destination_port=38412,
+        trace_observation_point="TO_ENDPOINT",
+    )
+    rows = [untold, event(WEB, DNS, **SYN), event(HOST, WORLD, **SYN)]
+    made = settle(partial(batch(rows)), endpoints(WEB, API, DNS, HOST, WORLD), ALL, NO_LEDGER, complete=True)
+    sides = {
+        row["endpoint"]: (row["egress"], row["ingress"], bool(row["reason"])) for row in made.seen.to_pylist()
+    }
+    assert {
+        endpoint_id(WEB): (True, False, True),
+        endpoint_id(API): (False, False, True),
+        endpoint_id(DNS): (True, True, False),
+    } == sides

@@ -193,6 +193,25 @@ def test_icmp_and_sctp_only_workloads_open_nothing_else():
     ] == sorted(found["shop/api"]["ingress"], key=lambda entry: "icmps" in entry)
 
 
+def test_a_side_of_which_no_rule_can_name_anything_stays_open():
+    """Closing a side whose delivered traffic gets no rule at all would cut it off: it stays open, and that is told."""
+    found = _made(Capture().talk(place(), API, 80).talk(WEB, API, 0, "ICMPv4").talk(API, DB, 5432))
+    specs = {each.policy.name: to_dict(each.policy)["spec"] for each in found.proposals}
+    assert (False, True, [{}]) == (
+        "ingress" in specs["api"],
+        "egress" in specs["api"],
+        specs["web"]["ingress"],
+    )
+    reasons = {each.workload.name: each.reason for each in found.standings if len(each.seen) < 2}
+    assert {
+        side: f"no rule can name what was delivered at its {side} side" for side in ("egress", "ingress")
+    } == {
+        "egress": reasons["web"],
+        "ingress": reasons["api"],
+    }
+    assert 2 == len(found.left_out.remarks)
+
+
 def test_icmp_type_0_is_never_written():
     """Type 0 would open every ICMP type; such an edge is told instead."""
     found = _made(Capture().talk(WEB, API, 0, "ICMPv4"))
