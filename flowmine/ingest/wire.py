@@ -73,18 +73,18 @@ class Decoder:
         columns: Collection[str] = FLOWS.names,
         keep_query: bool = False,
         strict: bool = False,
-        heard: Callable[[dict[str, Any]], None] | None = None,
+        heard: Callable[[dict[str, Any], int], None] | None = None,
     ) -> None:
         """Make some columns of FLOWS, in the schema's order. Messages call the stream ``name``.
 
         ``endpoints`` are `new_endpoints`, shared by streams that are read together. With ``strict`` the first message
-        that cannot be read raises InputError. ``heard`` is called with every event that is no flow, in canonical
-        form. Raise UsageError for a column that FLOWS does not have.
+        that cannot be read raises InputError. ``heard`` is called with every event that is no flow, in canonical form,
+        and how many rows of its batch come before it. Raise UsageError for a column that FLOWS does not have.
         """
         if unknown := set(columns).difference(FLOWS.names):
             raise UsageError(f"no such column of FLOWS: {', '.join(sorted(unknown))}")
         self.endpoints = endpoints or new_endpoints()
-        self.ledger, self.frames = ledger, 0
+        self.ledger, self.frames, self._rows = ledger, 0, 0
         self._name, self._strict, self._heard = name, strict, heard
         self.schema = pa.schema([field for field in FLOWS if field.name in columns])
         wanted = {*columns, *_ALWAYS}
@@ -96,6 +96,7 @@ class Decoder:
 
         Raise InputError where two endpoints hash to one id, and with ``strict`` for a message that cannot be read.
         """
+        self._rows = 0
         batches = [self._batch(part) for part in _parts(frames)]
         table = pa.Table.from_batches([one for one in batches if one is not None], self._builder.schema)
         whole = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], self._builder.schema)]
@@ -125,15 +126,16 @@ class Decoder:
         events = []
         for place in np.flatnonzero(~given[0]).tolist():
             try:
-                events.append(record(frames[place]))
+                events.append((record(frames[place]), self._rows + int(np.searchsorted(chosen, place))))
             except InputError:
                 odd[place] = True
         if odd.any():
             return self._mended(frames, odd, usual=usual)
         if not usual:
             self.frames += len(frames)
-        for event in events:
-            self._tell(event)
+        for event, before in events:
+            self._tell(event, before)
+        self._rows += len(chosen)
         return None if rows is None else self._builder.batch(rows)
 
     def _mended(self, frames: Sequence[bytes], odd: Bools, *, usual: bool) -> pa.RecordBatch | None:
@@ -154,9 +156,9 @@ class Decoder:
             mended.append(event.SerializeToString())
         return self._batch(mended, usual=True)
 
-    def _tell(self, told: dict[str, Any]) -> None:
+    def _tell(self, told: dict[str, Any], before: int) -> None:
         if self._heard is not None:
-            self._heard(told)
+            self._heard(told, before)
         kind = next((kind for kind in _EVENTS if kind in told), None)
         if kind is None:
             self.ledger.add("skipped", "an event of an unknown kind", node=str(told.get("node_name", "")))

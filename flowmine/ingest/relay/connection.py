@@ -172,10 +172,8 @@ class Connection:
                         time.sleep(_PAUSE)
         except Broken as failure:
             self._break(failure)
-        except ssl.SSLError as error:
-            self._break(Broken(tls_failure(error, self._server)))
-        except OSError as error:
-            self._break(Broken(f"the connection broke ({error.strerror or error})"))
+        except OSError as error:  # ssl.SSLError is one
+            self._break(self._failed(error))
         except hpack.HPACKError as error:
             self._break(Broken(f"it sent headers that cannot be read ({error})"))
         except BaseException as error:
@@ -183,6 +181,19 @@ class Connection:
             raise
         finally:
             self._socket.close()
+
+    def _failed(self, error: OSError) -> Broken:
+        """Return what an error of the socket means; where writing failed, the server may have said why before."""
+        try:
+            while not self._frames.begun and self._socket.recv(_READ):
+                pass
+        except (ssl.SSLWantReadError, BlockingIOError):
+            pass
+        except OSError as telling:
+            error = telling
+        if self._server.secure and (isinstance(error, ssl.SSLError) or not self._frames.begun):
+            return Broken(tls_failure(error, self._server))
+        return Broken(f"the connection broke ({error.strerror or error})")
 
     def _flush(self) -> bool:
         """Send what is to be sent; tell whether all of it went."""

@@ -144,6 +144,9 @@ def tls_failure(error: OSError, server: Server) -> str:
         return (
             f"it wants a client certificate ({reason}): give --tls-client-cert-file and --tls-client-key-file"
         )
+    if isinstance(error, ssl.SSLEOFError | ConnectionError):
+        certificate = "another client certificate" if server.client_cert else "a client certificate"
+        return f"it hung up during TLS: it may want {certificate} (--tls-client-cert-file, --tls-client-key-file)"
     return f"TLS failed ({reason}): check that this is hubble-relay's TLS port"
 
 

@@ -20,6 +20,9 @@ __all__ = ["Chunk", "Counts", "Interrupted", "Returned", "Session", "Timing"]
 
 _FOR_GOOD = frozenset({"INVALID_ARGUMENT", "PERMISSION_DENIED", "UNAUTHENTICATED", "UNIMPLEMENTED"})
 
+_GREETING = 8
+"""So many messages, which may be about nodes only, are no sign that a stream works."""
+
 _SENTENCES = {
     "UNAUTHENTICATED": "it wants to know who asks: --basic-auth-username with --basic-auth-password, or a client "
     "certificate (--tls-client-cert-file, --tls-client-key-file)",
@@ -146,7 +149,7 @@ class Session:
         over = None if lasting is None else self._clock() + lasting
         attempt = 0
         while not self._is_over(over):
-            before = self.counts.messages
+            before, began = self.counts.messages, self._clock()
             try:
                 yield from self._stream(tick, over)
                 if not self._follow and not self._again:
@@ -158,7 +161,8 @@ class Session:
             self._again = ""
             if self._is_over(over):
                 return
-            attempt = 0 if self.counts.messages > before else attempt
+            if self.counts.messages - before > _GREETING or self._clock() - began > self._timing.longest_wait:
+                attempt = 0
             yield Interrupted(self._count(failure, attempt))
             self._pause(attempt, over)
             attempt += 1

@@ -152,6 +152,7 @@ class Relay:
         if self._started:
             self._begin()
         options = self._options
+        heard: list[tuple[int, dict[str, Any]]] = []
         decoder = Decoder(
             self._server.address,
             self._ledger,
@@ -159,15 +160,14 @@ class Relay:
             columns=self._columns | _ADMITTED,
             keep_query=options.keep_query,
             strict=options.strict,
-            heard=self._heard,
+            heard=lambda event, before: heard.append((before, event)),
         )
         held: list[pa.RecordBatch] = []
         due = self._due()
         for frames in self._chunks():
             batch = decoder.batch(frames)
-            if batch.num_rows:
-                batch = self._fresh(batch)
-                held.append(batch.select(self.schema.names))
+            held += [part.select(self.schema.names) for part in self._in_order(batch, heard)]
+            heard.clear()
             if sum(one.num_rows for one in held) >= options.batch_rows or time.monotonic() >= due:
                 yield self._whole(held)
                 held, due = [], self._due()
@@ -277,6 +277,18 @@ class Relay:
         table = pa.Table.from_batches(held, self.schema).combine_chunks()
         return (table.to_batches() or [pa.RecordBatch.from_pylist([], self.schema)])[0]
 
+    def _in_order(
+        self, batch: pa.RecordBatch, heard: list[tuple[int, dict[str, Any]]]
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield what is new of a batch; take in what was ``heard`` after so many rows just there."""
+        start = 0
+        for end, event in [*heard, (batch.num_rows, None)]:
+            if end > start:
+                yield self._fresh(batch.slice(start, end - start))
+            start = end
+            if event is not None:
+                self._heard(event)
+
     def _fresh(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Leave out what was read before; count the rest."""
         nodes = pc.fill_null(batch.column("node_name"), "").dictionary_encode()
@@ -307,22 +319,28 @@ class Relay:
     def _fresh_records(self, events: list[dict[str, Any]]) -> Bools:
         """Tell for each event whether it was not read before; what is no flow is told to the ledger."""
         new = np.ones(len(events), bool)
-        flows = [place for place, event in enumerate(events) if "flow" in event]
-        for event in events:
+        start = 0
+        for place, event in enumerate([*events, {}]):
+            if "flow" in event:
+                continue
+            if place > start:
+                new[start:place] = self._fresh_flows([one["flow"] for one in events[start:place]])
+            start = place + 1
             kind = next((kind for kind in event if kind in ("lost_events", "node_status")), None)
             if kind is not None:
                 tell(self._ledger, kind, event)
                 self._heard(event)
-        if flows:
-            chosen = [events[place]["flow"] for place in flows]
-            times = pa.array([nanoseconds(flow.get("time")) for flow in chosen], pa.int64())
-            nodes = pa.array([str(flow.get("node_name", "")) for flow in chosen], pa.string())
-            uuids = pa.array([flow.get("uuid") for flow in chosen], pa.string())
-            new[flows] = self._admit(nodes.dictionary_encode(), times, uuids)
-            bounds = pc.min_max(times.filter(pa.array(new[flows])))
-            count = int(np.count_nonzero(new[flows]))
-            self._ledger.flows += count
-            self._ledger.window.add(count, bounds["min"].as_py(), bounds["max"].as_py())
+        return new
+
+    def _fresh_flows(self, flows: list[dict[str, Any]]) -> Bools:
+        times = pa.array([nanoseconds(flow.get("time")) for flow in flows], pa.int64())
+        nodes = pa.array([str(flow.get("node_name", "")) for flow in flows], pa.string())
+        uuids = pa.array([flow.get("uuid") for flow in flows], pa.string())
+        new = self._admit(nodes.dictionary_encode(), times, uuids)
+        bounds = pc.min_max(times.filter(pa.array(new)))
+        count = int(np.count_nonzero(new))
+        self._ledger.flows += count
+        self._ledger.window.add(count, bounds["min"].as_py(), bounds["max"].as_py())
         return new
 
     def _tell_progress(self) -> None:
