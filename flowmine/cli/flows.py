@@ -12,7 +12,7 @@ import click
 
 from flowmine.cli.display import write_lines
 from flowmine.cli.filters import FilteredCommand
-from flowmine.cli.inputs import Capture, capture_inputs
+from flowmine.cli.inputs import Capture, capture_inputs, stored_hints
 from flowmine.report.gotime import TIME_FORMATS
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def flows(capture: Capture, selection: "Selection", output: str, color: str, **s
         node_name=style["print_node_name"],
         color=color == "always" or (color == "auto" and _colours_welcome()),
     )
-    with capture.reading(dedup=False, bar=not sys.stdout.isatty()) as reading:
+    hints = {} if capture.live else stored_hints(selection)
+    with capture.reading(dedup=False, bar=not sys.stdout.isatty(), **hints) as reading:
         records: Iterable[Record] = (record for _, record, _ in reading.source.records())
         if capture.live is None:
             records = _selected(records, selection)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flowmine.ingest.filters import Selection
     from flowmine.ingest.relay import Relay
 
-__all__ = ["Capture", "Reading", "capture_inputs"]
+__all__ = ["Capture", "Reading", "capture_inputs", "stored_hints"]
 
 
 @dataclass(slots=True)
@@ -67,6 +67,7 @@ class Capture:
 
             again = partial(open_flows, *self.inputs, dedup=False, strict=self.strict)
             options["keep"] = Keeper([selection], again).predicate()
+            options |= stored_hints(selection)
         with ExitStack() as shown:
             feed = shown.enter_context(progress_bar(self.quiet or not bar))
             reading = Reading(open_flows(*self.inputs, strict=self.strict, progress=feed, **options), shown)
@@ -99,6 +100,11 @@ class Capture:
 
         for line in summary_lines(reading.source.ledger, reading.facts):
             click.echo(line, err=True)
+
+
+def stored_hints(selection: "Selection") -> dict[str, Any]:
+    """Return what `flowmine.ingest.open_flows` needs to know of a selection where captures are stored by column."""
+    return {"span": (selection.since, selection.until), "needs": selection.needs}
 
 
 def capture_inputs(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,15 +1,15 @@
 """Take in the pieces of stored windows while a source is read: endpoints, ledger, events that a filter keeps."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
-from flowmine.errors import InputError
+from flowmine.errors import InputError, UsageError
 from flowmine.ingest.captureread import Kept, Stored, Told
-from flowmine.ingest.capturerecords import Ends, records
+from flowmine.ingest.capturerecords import UNKEPT, Ends, records
 from flowmine.ingest.intern import Endpoints
 from flowmine.ledger import Ledger
 from flowmine.schema import FLOWS
@@ -27,9 +27,14 @@ class Shelf:
         endpoints: Endpoints,
         ledger: Ledger,
         keep: Callable[[Record], bool] | None = None,
+        needs: Collection[str] = (),
         kept: list[dict[str, pa.Table]] | None = None,
     ) -> None:
-        """Tell the reading's endpoints and ledger; state goes to ``kept``, and where there is none is refused."""
+        """Tell the reading's endpoints and ledger; state goes to ``kept``, and where there is none is refused.
+
+        ``needs`` are the fields that ``keep`` asks about.
+        """
+        self._unkept = sorted(set(UNKEPT).intersection(needs))
         self._endpoints, self._ledger, self._keep, self._kept = endpoints, ledger, keep, kept
         self._ends = Ends()
         self._expected: set[str] = set()
@@ -38,8 +43,13 @@ class Shelf:
     def take(self, piece: Stored | Kept, name: str) -> pa.RecordBatch:
         """Return a piece's events that are to be kept; none of state, which is put by as it is.
 
-        Raise InputError for state where nobody takes it or events are to be chosen from it.
+        Raise InputError for state where nobody takes it or events are to be chosen from it, UsageError where they are
+        to be chosen by what windows do not keep.
         """
+        if self._unkept:
+            raise UsageError(
+                f"{name}: a recorded capture keeps no {', '.join(self._unkept)}, so that this filter cannot choose from it"
+            )
         if piece.told is not None:
             self._hear(piece.told)
         if isinstance(piece, Kept):

@@ -48,6 +48,7 @@ class Options:
     batch_rows: int = 1 << 16
     progress: Callable[[Progress], None] | None = None
     span: Span = (None, None)
+    needs: frozenset[str] = frozenset()
 
 
 def open_flows(
@@ -61,6 +62,7 @@ def open_flows(
     progress: Callable[[Progress], None] | None = None,
     recursive: bool = True,
     span: Span = (None, None),
+    needs: Collection[str] = (),
 ) -> "Source":
     """Open captures of Hubble flows, whatever their layout, compression and log wrapper, and recognise them.
 
@@ -71,7 +73,9 @@ def open_flows(
     about every flow, as a record in canonical form (much slower than without). ``dedup`` counts equal uuids once,
     exactly over a window of a million events. ``strict`` makes the first bad line an error. ``keep_query`` keeps the
     queries of HTTP paths. ``batch_rows`` is the most rows of a batch; ``progress`` is called now and then.
-    ``span``, from and to in nanoseconds, spares the reading of stored row groups that lie wholly outside.
+    ``span``, from and to in nanoseconds, spares the reading of stored row groups that lie wholly outside;
+    ``needs`` are the fields of FlowFilter that ``keep``, or whoever chooses among `Source.records`, asks about: recorded
+    windows that do not keep one of them are refused.
 
     Raise InputError where an input does not exist, cannot be read or is no capture, and UsageError for no input or a
     column that FLOWS does not have.
@@ -84,7 +88,7 @@ def open_flows(
     if batch_rows < 1:
         raise UsageError(f"batch_rows must be at least 1, not {batch_rows}")
     found, notes = find(inputs, recursive=recursive)
-    options = Options(wanted, keep, dedup, strict, keep_query, batch_rows, progress, span)
+    options = Options(wanted, keep, dedup, strict, keep_query, batch_rows, progress, span, frozenset(needs))
     return Source(found, notes, options)
 
 
@@ -159,7 +163,7 @@ class Source:
         )
         typed = decoders(fields_of(options.columns | extra))
         readers = [self._lines(one, typed) for one in self._inputs]
-        shelf = Shelf(self._endpoints, self._ledger, options.keep, kept)
+        shelf = Shelf(self._endpoints, self._ledger, options.keep, options.needs, kept)
         wanted = FLOWS.names if options.keep else options.columns | extra
         held: list[pa.RecordBatch] = []
         rows = 0
@@ -195,7 +199,7 @@ class Source:
         """
         self._begin()
         readers = [self._lines(one, decoders(fields_of(()))) for one in self._inputs]
-        shelf = Shelf(self._endpoints, self._ledger, self._options.keep)
+        shelf = Shelf(self._endpoints, self._ledger, self._options.keep, self._options.needs)
         for place, block in in_step(self._inputs, Want(frozenset(FLOWS.names), self._options.span)):
             if block is None:
                 self._finish(place, readers[place])

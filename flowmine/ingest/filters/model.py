@@ -111,3 +111,8 @@ class Selection:
     def everything(self) -> bool:
         """Tell whether nothing is left out."""
         return self == Selection()
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The fields of FlowFilter that are asked about."""
+        return frozenset(name for each in (*self.allow, *self.deny) for name in each.given())
