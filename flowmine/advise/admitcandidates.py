@@ -109,10 +109,9 @@ def candidates(
     options: Options,
 ) -> Iterator[Candidate]:
     """Yield every single change to the policies that may admit what a side lacks, each a different one."""
-    policies = {policy.ref: policy for policy in here.policies.policies}
     subjects = [here.people.place(known, need.subject(link), need.peer(link)) for link in need.links]
     for key in here.governed.rules:
-        policy = policies[key[0]]
+        policy = here.by_ref[key[0]]
         if here.governed.selected(key)[subjects].all() and policy.ref in manifests:
             yield from _of_rule(known, here, manifests[policy.ref], policy, key, need, options)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from flowmine.advise.standpoint import Pairs, Standpoint
+from flowmine.advise.standpoint import Pairs, Standpoint, passing
 from flowmine.engine.judgement import Judgement
 from flowmine.engine.match import Bools
 from flowmine.engine.policyset import PolicySet
@@ -50,14 +50,7 @@ class Changed:
         """Tell of each pair whether it passes: both sides and all that is asked over it, or one side alone."""
         if not len(pairs):
             return np.zeros(0, np.bool_)
-        judgement = self._judge(pairs)
-        if direction is None:
-            passes = judgement.allowed & judgement.http_allowed & judgement.dns_allowed
-        else:
-            side = _side(judgement, direction)
-            passes = np.isin(side.outcome, (Outcome.NO_POLICY, Outcome.ALLOWED))[side.question]
-        every: Bools = np.asarray(passes.reshape(len(pairs), -1).all(axis=1))
-        return every
+        return passing(self._judge(pairs), len(pairs), direction)
 
     def deny_rules(self, pairs: Pairs, direction: Direction) -> int:
         """Return by how many deny entries, summed over the pairs, a side is held closed."""

@@ -103,12 +103,12 @@ class Reach:
         None where they deny something that was admitted.
         """
         found: set[Also] = set()
-        before, side, whole = Changed(start, {}, frozenset()), self._asked.side, True
+        side, whole = self._asked.side, True
         for step in steps:
             touched = list(self._touched(start, step))
             whole &= len(touched) == (len(self._ports) if step.action is Action.NARROW else 1)
             for protocol, some in touched:
-                was, now = before.passes(some, side), after.passes(some, side)
+                was, now = start.passes(some, side), after.passes(some, side)
                 if (was & ~now).any():
                     return None
                 found |= set(self._named(protocol, some, now & ~was & ~self._among(some)))
@@ -125,7 +125,7 @@ class Reach:
             return None
         count = 0
         for _, some in self._touched(here, change):
-            opened = after.passes(some, change.direction) & ~before.passes(some, change.direction)
+            opened = after.passes(some, change.direction) & ~here.passes(some, change.direction)
             count += self._count(some, opened)
         return count
 

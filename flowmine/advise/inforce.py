@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -145,9 +146,16 @@ class Governed:
 
     def relevant(self, policies: Iterable[Policy], parties: Iterable[int]) -> tuple[Policy, ...]:
         """Return the policies that select any of these parties: no other has a say in their connections."""
-        places = np.fromiter(parties, np.int64)
-        known = {rule[0] for rule, subject in self.rules.items() if self._holds[subject][places].any()}
+        places = np.unique(np.fromiter(parties, np.int64))
+        selecting = set(np.flatnonzero(self._by_rule[:, places].any(axis=1)).tolist())
+        known = {rule[0] for number, rule in enumerate(self.rules) if number in selecting}
         return tuple(policy for policy in policies if policy.ref in known)
+
+    @cached_property
+    def _by_rule(self) -> Bools:
+        """A row a rule, a column a party: does it select it."""
+        made = [self.selected(rule) for rule in self.rules]
+        return np.array(made, np.bool_).reshape(len(made), len(self._sets))
 
 
 def _kind(value: Any) -> Any:

@@ -19,13 +19,13 @@ from flowmine.engine.match import Bools
 from flowmine.engine.party import Party, resolve
 from flowmine.engine.policyset import PolicySet
 from flowmine.engine.queries import NONE, Queries
-from flowmine.engine.verdict import Universe, match
+from flowmine.engine.verdict import Outcome, Universe, match
 from flowmine.peers import Kind
-from flowmine.policy.model import Direction
+from flowmine.policy.model import Direction, Policy
 from flowmine.synth.contacts import canonical_ip
 from flowmine.synth.traffic import Link, Spot
 
-__all__ = ["Crowd", "Pairs", "Standpoint", "crowd", "pairs_of"]
+__all__ = ["Crowd", "Pairs", "Standpoint", "crowd", "pairs_of", "passing"]
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,11 @@ class Standpoint:
         self.governed = Governed(policies.index, people.parties)
 
     @cached_property
+    def by_ref(self) -> dict[str, Policy]:
+        """The policies by `Kind/namespace/name`."""
+        return {policy.ref: policy for policy in self.policies.policies}
+
+    @cached_property
     def universe(self) -> Universe:
         """The policies matched against everybody."""
         return match(self.policies.index, self.people.parties)
@@ -138,14 +143,9 @@ class Standpoint:
         """Judge connections."""
         return judge(self.universe, pairs.queries(self.people.parties))
 
-    def passes(self, pairs: Pairs) -> Bools:
-        """Tell of each pair whether it, and all that is asked over it, passes."""
-        judgement = self.judge(pairs)
-        passing = judgement.allowed & judgement.http_allowed & judgement.dns_allowed
-        if not len(pairs):
-            return passing
-        every: Bools = np.asarray(passing.reshape(len(pairs), -1).all(axis=1))
-        return every
+    def passes(self, pairs: Pairs, direction: Direction | None = None) -> Bools:
+        """Tell of each pair whether it passes: both sides and all that is asked over it, or one side alone."""
+        return passing(self.judge(pairs), len(pairs), direction)
 
     def closed(self, party: int, direction: Direction) -> bool:
         """Tell whether a direction of a party is closed."""
@@ -203,6 +203,17 @@ class Standpoint:
             if span[1] <= atom.span[1]
             and not any(gap[0] <= span[1] and span[0] <= gap[1] for gap in atom.excepts)
         ]
+
+
+def passing(judgement: Judgement, count: int, direction: Direction | None) -> Bools:
+    """Tell of each of `count` connections whether it passes both sides, with all that is asked over it, or one side alone."""
+    if direction is None:
+        passes = judgement.allowed & judgement.http_allowed & judgement.dns_allowed
+    else:
+        side = judgement.egress if direction is Direction.EGRESS else judgement.ingress
+        passes = np.isin(side.outcome, (Outcome.NO_POLICY, Outcome.ALLOWED))[side.question]
+    every: Bools = np.asarray(passes.reshape(count, -1).all(axis=1)) if count else np.zeros(0, np.bool_)
+    return every
 
 
 def pairs_of(known: Recorded, people: Crowd, links: Iterable[Link], protocol: int, port: int) -> Pairs:
