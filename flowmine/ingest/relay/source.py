@@ -87,7 +87,7 @@ class Relay:
         resumed = {name: Cursor(int(time), int(key)) for name, (time, key) in options.resume.items()}
         self._reached: dict[str, Cursor] = dict(resumed)
         self._at = Cursors(self._ledger, options.marks, resumed)
-        self._started = False
+        self._started = self._whole_events = False
         self._blind: int | None = None
         self._session = Session(
             self._server,
@@ -177,9 +177,10 @@ class Relay:
             yield self._whole(held)
 
     def records(self) -> Iterator[tuple[bytes, dict[str, Any], str]]:
-        """Yield every event, flows and others: its JSON, its canonical form, and where it came from."""
+        """Yield every event, flows and others, with all its fields: its JSON, its canonical form, where it came from."""
         if self._started:
             self._begin()
+        self._whole_events = True
         count = 0
         for frames in self._chunks():
             found = [one for one in map(self._record, frames) if one is not None]
@@ -200,7 +201,7 @@ class Relay:
             since = max(since, chosen.since or 0)
         self._at.covered = since is not None or chosen.since is not None
         self._at.wanting = False
-        mask = MASKS[self._masks](self._columns | _ADMITTED)
+        mask = () if self._whole_events else MASKS[self._masks](self._columns | _ADMITTED)
         return flows_request(chosen, follow=options.follow, mask=mask, since=since)
 
     def _due(self) -> float:
