@@ -6,13 +6,29 @@ Names are imported on first use, so that ``import flowmine`` stays light.
 from importlib import import_module
 from typing import Any
 
-__all__ = ["PolicySet", "__version__", "open_flows"]
+__all__ = [
+    "Flows",
+    "PolicySet",
+    "Tail",
+    "__version__",
+    "assert_allowed",
+    "assert_denied",
+    "open_flows",
+    "read",
+    "tail",
+]
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "PolicySet": "flowmine.engine.policyset",
+    "Flows": "flowmine.notebook.flows",
+    "PolicySet": "flowmine.notebook.policies",
+    "Tail": "flowmine.notebook.tailing",
+    "assert_allowed": "flowmine.notebook.tracing",
+    "assert_denied": "flowmine.notebook.tracing",
     "open_flows": "flowmine.ingest",
+    "read": "flowmine.notebook.opening",
+    "tail": "flowmine.notebook.tailing",
 }
 
 
