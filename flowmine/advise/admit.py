@@ -19,7 +19,7 @@ from flowmine.advise.admitentries import Need, is_expressible
 from flowmine.advise.admitnarrow import narrowed
 from flowmine.advise.admitops import applied
 from flowmine.advise.admitreach import Also, Asked, Reach
-from flowmine.advise.inforce import InForce, denying_entries
+from flowmine.advise.inforce import InForce, denying_entries, rule_key
 from flowmine.advise.recorded import Recorded
 from flowmine.advise.standpoint import Crowd, Standpoint
 from flowmine.engine.judgement import Judgement
@@ -31,6 +31,7 @@ from flowmine.policy.yamlwrite import write_document
 from flowmine.synth.http import http_rules
 from flowmine.synth.options import Options
 from flowmine.synth.paths import Request
+from flowmine.synth.traffic import Link
 
 __all__ = ["Admission", "Advisor"]
 

@@ -24,6 +24,9 @@ from flowmine.synth.options import Options
 __all__ = ["Drop", "DropReport", "drops", "summary"]
 
 
+_NO_DNS_RULE = "toFQDNs learns addresses only from lookups that pass a rule with `rules.dns`, and no policy in force has one here"
+
+
 @dataclass(frozen=True, slots=True)
 class Drop:
     """One group of drops with what can be done: the change (None where none helps or is needed), edits, risks, notes."""
@@ -114,7 +117,12 @@ def _drop(
     edits = edits_of(admission, policies, texts) if admission else ()
     also = _told(known, admission) if admission else ()
     risks = risks_of(group, scanners, also=len(also)) if group.cause.stands else ()
-    return Drop(group, admission, edits, also, risks, tuple(_notes(group, admission, judged)))
+    notes = [*_notes(group, admission, judged)]
+    if any("toFQDNs" in edit.rule for edit in edits) and not advisor.learns_names(
+        [known.links[row] for row in group.rows]
+    ):
+        notes.append(_NO_DNS_RULE)
+    return Drop(group, admission, edits, also, risks, tuple(notes))
 
 
 def _asked(known: Recorded, group: DropGroup, judged: bool) -> Asked:

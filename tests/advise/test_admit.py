@@ -150,6 +150,11 @@ def test_a_name_that_was_asked_for_is_the_peer() -> None:
     assert "api.example.com" == drop.group.target.title
     assert [{"matchName": "api.example.com"}] == drop.edits[0].manifest["spec"]["egress"][0]["toFQDNs"]
     assert {"matchLabels": {"app": "web"}} == drop.edits[0].manifest["spec"]["endpointSelector"]
+    assert any("rules.dns" in note for note in drop.notes)
+    asking = own(
+        "web", egress=[{"toPorts": [{**ports(53, "UDP")[0], "rules": {"dns": [{"matchPattern": "*"}]}}]}]
+    )
+    assert not any("rules.dns" in note for note in only(made.report(deny_all(), asking)).notes)
 
 
 @pytest.mark.parametrize(("protocol", "type_", "family"), [("ICMPv4", 8, "IPv4"), ("ICMPv6", 128, "IPv6")])
