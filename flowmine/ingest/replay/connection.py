@@ -13,7 +13,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from urllib.parse import quote
 
 import hpack
 
@@ -27,9 +26,10 @@ from flowmine.ingest.relay.frames import (
     frame,
     window_update,
 )
-from flowmine.ingest.relay.rpc import CODES, Broken
+from flowmine.ingest.relay.rpc import Broken
+from flowmine.ingest.replay.stream import Closed, Stream
 
-__all__ = ["Closed", "Connection", "Stream"]
+__all__ = ["Connection"]
 
 _READ = 1 << 16
 _AHEAD = 1 << 20
@@ -39,52 +39,6 @@ _MOST_FRAME = 1 << 14
 _MOST_REQUEST = 4 << 20
 _SETTING_TABLE, _SETTING_WINDOW, _SETTING_FRAME = 1, 4, 5
 _HANDSHAKE_SECONDS, _LINGER_SECONDS = 10.0, 1.0
-
-
-class Closed(Exception):
-    """The client has gone, or does not want the stream any more."""
-
-
-class Stream:
-    """One call: its request, and the way to answer. For one thread, apart from ``closed``."""
-
-    def __init__(self, connection: "Connection", number: int, headers: dict[str, str], window: int) -> None:
-        """Begin a call of a client."""
-        self.connection, self.number, self.headers = connection, number, headers
-        self.path = headers.get(":path", "")
-        self.request = b""
-        self.window = window
-        self.closed = False
-        self._begun = False
-
-    def send(self, messages: bytes) -> None:
-        """Send messages with gRPC's prefixes, as fast as the client takes them. Raise Closed."""
-        if not self._begun:
-            self._begin()
-        place = 0
-        while place < len(messages):
-            place += self.connection.write_data(self, messages, place)
-
-    def reply(self, message: bytes) -> None:
-        """Send one message. Raise Closed."""
-        self.send(b"\x00" + len(message).to_bytes(4) + message)
-
-    def _begin(self) -> None:
-        self._begun = True
-        self.connection.write_headers(
-            self, [(":status", "200"), ("content-type", "application/grpc")], last=False
-        )
-
-    def finish(self, code: str = "OK", message: str = "") -> None:
-        """End the call with a status."""
-        start = [] if self._begun else [(":status", "200"), ("content-type", "application/grpc")]
-        trailers = [("grpc-status", str(CODES.index(code)))]
-        if message:
-            trailers.append(("grpc-message", quote(message, safe=" !\"#$&'()*+,-./:;<=>?@[]^_`{|}~")))
-        with contextlib.suppress(Closed):
-            self.connection.write_headers(self, start + trailers, last=True)
-        self.closed = True
-        self.connection.forget(self)
 
 
 class Connection:

@@ -17,10 +17,11 @@ from google.protobuf.message import DecodeError
 from flowmine.errors import InputError, UsageError
 from flowmine.ingest.pb import health_pb2, observer_pb2, relay_pb2
 from flowmine.ingest.replay.capture import BLOCK, Capture, Records
-from flowmine.ingest.replay.connection import Closed, Connection, Stream
+from flowmine.ingest.replay.connection import Connection
 from flowmine.ingest.replay.faults import Fault
 from flowmine.ingest.replay.reading import Reading, Wanted
 from flowmine.ingest.replay.service import Service
+from flowmine.ingest.replay.stream import Closed, Stream
 from flowmine.ingest.replay.timeline import Pace, Timeline
 
 __all__ = ["Replay", "Tls"]

@@ -9,9 +9,9 @@ import numpy as np
 
 from flowmine.ingest.pb import health_pb2, observer_pb2, relay_pb2
 from flowmine.ingest.pb.pool import Method
-from flowmine.ingest.replay.connection import Stream
 from flowmine.ingest.replay.encode import KINDS
 from flowmine.ingest.replay.reading import moment
+from flowmine.ingest.replay.stream import Stream
 from flowmine.ingest.replay.timeline import Timeline
 
 __all__ = ["Service"]
