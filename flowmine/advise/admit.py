@@ -112,6 +112,18 @@ class Advisor:
             [] if lack is None else self._counted(self._start, self._policies.manifests, reach, asked, lack)
         )
 
+    def learns_names(self, links: Sequence[Link]) -> bool:
+        """Tell whether lookups of the callers pass a DNS rule: only then does `toFQDNs` learn addresses (SEMANTICS 34)."""
+        here = self._start
+        callers = [self._people.place(self._known, link.source, link.target) for link in links]
+        asking = {
+            rule_key(entry)
+            for entry in here.policies.index.entries
+            if any(term.redirect and term.redirect.parser == "dns" for term in entry.ports)
+        }
+        selected = [here.governed.selected(rule) for rule in asking]
+        return all(any(chosen[place] for chosen in selected) for place in callers)
+
     def _lacking(
         self, here: Standpoint, reach: Reach, asked: Asked, done: set[Direction]
     ) -> Need | _Deny | None:
