@@ -12,12 +12,15 @@ from flowmine.policy.model import Direction
 from flowmine.ports import ICMP, TRANSPORTS, PortSet
 from flowmine.synth.outside import OutsideEnd
 from flowmine.synth.subjects import Workloads
-from flowmine.synth.traffic import Link, Spot
+from flowmine.synth.traffic import Link, Spot, SpotKey
 from flowmine.synth.universe import Universe
 
 __all__ = ["Contacts", "Peer", "address_names", "canonical_ip", "gather", "is_expressible", "listeners"]
 
 Port = tuple[str, int]
+
+_FEW = 2  # Ports of one workload that a caller uses where they are services of their own.
+_VISIT = 3_600_000_000_000  # Nanoseconds that a use of one port chosen for it may last.
 
 
 @dataclass(slots=True)
@@ -110,12 +113,25 @@ def gather(
 
 
 def listeners(links: Iterable[Link]) -> dict[int, PortSet]:
-    """Return the ports on which each workload was reached by anybody."""
-    ports: dict[int, set[Port]] = defaultdict(set)
+    """Return the ports on which each workload was reached that may be one listener's choice (see `ranges`).
+
+    Left out are ports of which every caller keeps to its own: one that used a port or two of the workload, over more
+    than an hour, calls services of their own there, and the ports of other callers are none of its business.
+    """
+    callers: dict[tuple[int, SpotKey], list[Link]] = defaultdict(list)
     for link in links:
         if link.target.workload >= 0 and link.protocol in TRANSPORTS and link.port is not None:
-            ports[link.target.workload].add((link.protocol, link.port))
+            callers[link.target.workload, link.source.key].append(link)
+    ports: dict[int, set[Port]] = defaultdict(set)
+    for (workload, _), used in callers.items():
+        chosen = {(link.protocol, link.port or 0) for link in used}
+        kept = [(link.protocol, link.port or 0) for link in used if len(chosen) > _FEW or not _lasts(link)]
+        ports[workload].update(kept)
     return {workload: PortSet.of(seen) for workload, seen in ports.items()}
+
+
+def _lasts(link: Link) -> bool:
+    return link.first is not None and link.last is not None and link.last - link.first > _VISIT
 
 
 def address_names(

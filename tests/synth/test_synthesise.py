@@ -348,6 +348,16 @@ def test_a_listener_on_many_ports_is_a_range_at_both_ends():
     assert rule == _policies(capture)["shop/web"]["egress"][0]["toPorts"][0]
 
 
+def test_services_of_their_own_on_neighbouring_ports_are_no_range():
+    """Callers that each keep to one port of a workload do not open each other's ports to themselves."""
+    capture = Capture()
+    for number in range(12):
+        capture.talk(pod("shop", app=f"client-{number}"), API, 5000 + 2 * number)
+    found = _policies(capture)
+    assert 12 == len(found["shop/api"]["ingress"])
+    assert [_ports((5006, "TCP"))] == [each["toPorts"] for each in found["shop/client-3"]["egress"]]
+
+
 def test_at_most_40_ports_are_in_one_item():
     """More ports than one item may hold are spread over several."""
     capture = Capture()
