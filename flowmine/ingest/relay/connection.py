@@ -1,7 +1,8 @@
 """One connection to a Hubble server: gRPC over HTTP/2, several calls at once, read by a thread of its own.
 
-grpcio hands over one message at a time, 50 µs each; relays send more than a core can take that way. Here whatever has
-arrived is cut into messages at once, and how far the server may run ahead is decided by who takes them.
+grpcio hands over one message at a time: 7 µs of processor time each from a server that is faster than the reader, 50 from
+one that is not. Here whatever has arrived is cut into messages at once (3 to 6 µs), how far the server may run ahead is
+decided by who takes them, and what TLS has against a server is known exactly.
 """
 
 import contextlib
