@@ -1,23 +1,25 @@
-"""Work ahead of the reader in a thread: decompression lets go of Python's lock, so it costs no time of the decoder."""
+"""Work ahead of the reader in a thread: what lets go of Python's lock there costs no time of the decoder."""
 
 import threading
 from collections.abc import Iterator
 from queue import Empty, Full, Queue
+from typing import TypeVar
 
 __all__ = ["ahead"]
 
 _WAIT = 0.1
+_Piece = TypeVar("_Piece")
 
 
-def ahead(chunks: Iterator[bytes], depth: int = 3) -> Iterator[bytes]:
+def ahead(chunks: Iterator[_Piece], depth: int = 3) -> Iterator[_Piece]:
     """Yield what ``chunks`` yields, made in a thread up to ``depth`` pieces ahead; its exception is raised here.
 
     The thread ends with the iterator, also where the reader stops early.
     """
-    queue: Queue[bytes | BaseException | None] = Queue(depth)
+    queue: Queue[_Piece | BaseException | None] = Queue(depth)
     stop = threading.Event()
 
-    def put(item: bytes | BaseException | None) -> bool:
+    def put(item: _Piece | BaseException | None) -> bool:
         while not stop.is_set():
             try:
                 queue.put(item, timeout=_WAIT)

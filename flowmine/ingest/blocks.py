@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from flowmine.ingest.stretches import Stretches
+
 __all__ = ["LONGEST", "Block", "Unreadable"]
 
 LONGEST = 32 << 20
@@ -14,13 +16,14 @@ class Block:
     """Whole values, one a line; ``first`` is the number of the first line in its file.
 
     ``places`` are the line numbers of the values where they do not just follow; ``unended`` tells that the last line
-    has no end, and may have been cut.
+    has no end, and may have been cut. ``stretches`` are its lines taken apart, where somebody did that already.
     """
 
     data: bytes
     first: int
     places: tuple[int, ...] | None = None
     unended: bool = False
+    stretches: Stretches | None = None
 
     def lines(self) -> list[tuple[int, bytes]]:
         """Return the lines that are not blank, each with its number in the file."""

@@ -14,7 +14,6 @@ from flowmine.ingest.events import tell
 from flowmine.ingest.normal import canonical_record, record_kind
 from flowmine.ingest.rows import Rows, Tools
 from flowmine.ingest.shapes import NO_ADDRESSES, Decoders, is_odd
-from flowmine.ingest.stretches import cut
 from flowmine.ingest.stretchrows import decoded
 from flowmine.ingest.structrows import StructRows
 from flowmine.ingest.wrappers import Partials, payloads
@@ -25,8 +24,6 @@ __all__ = ["Keep", "Lines", "Parts"]
 Keep = Callable[[dict[str, Any]], bool]
 """A predicate over a record in canonical form (`normal.canonical_record`)."""
 
-_MOST_MISSES = 3
-"""Blocks in a row whose lines are not of the usual form, after which none is tried."""
 Parts: TypeAlias = list[tuple[Rows, npt.NDArray[np.int64]]]
 """The flows of one block by their form, each with its place: in order of these they are as they were in the block."""
 
@@ -51,7 +48,6 @@ class Lines:
         self._keep, self._strict = keep, strict
         self._way = "lean"
         self._partials = Partials()
-        self._misses = 0
         self.events = 0
         """How many events, flows and others, were recognised."""
         self.failure = ""
@@ -59,14 +55,11 @@ class Lines:
 
     def rows(self, block: Block | Unreadable, tools: Tools) -> Parts:
         """Return the flows of a block; raise InputError for a bad line with ``strict``."""
-        if isinstance(block, Block) and self._keep is None and self._misses < _MOST_MISSES:
-            stretches = cut(block.data)
-            usual = None if stretches is None else decoded(stretches, self._decoders, tools)
-            if stretches is not None and usual is not None:
-                self._misses = 0
-                self.events += usual.length
-                return [(usual, stretches.begins), *self._others(block, stretches.others, tools)]
-            self._misses += 1
+        stretches = block.stretches if isinstance(block, Block) and self._keep is None else None
+        usual = stretches and decoded(stretches, self._decoders, tools)
+        if isinstance(block, Block) and stretches and usual:
+            self.events += usual.length
+            return [(usual, stretches.begins), *self._others(block, stretches.others, tools)]
         flows = self.flows(block)
         return [(StructRows(flows, tools), np.arange(len(flows)))] if flows else []
 

@@ -2,29 +2,37 @@
 
 import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from flowmine.ingest.blocks import Block, Unreadable
 from flowmine.ingest.captureread import Kept, Span, Stored
 from flowmine.ingest.files import Input
 from flowmine.ingest.formats import first_time
+from flowmine.ingest.stretches import cut
 from flowmine.ingest.times import nanoseconds
 
 __all__ = ["Want", "in_step"]
 
 _MOST_OPEN, _FEW = 48, 4
-_ALONE, _LARGEST, _SMALLEST, _TOGETHER = 1 << 22, 1 << 21, 1 << 17, 24 << 20
+_ALONE, _LARGEST, _SMALLEST, _TOGETHER = 3 << 20, 1 << 21, 1 << 17, 24 << 20
 
 _Piece: TypeAlias = Block | Unreadable | Stored | Kept
 
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """What windows are asked for: columns of FLOWS, and row groups not wholly outside a span of time."""
+    """What is asked for: of windows columns of FLOWS, and row groups not wholly outside a span of time; of JSON lines
+    whether to take them apart.
+    """
 
     columns: frozenset[str]
     span: Span = (None, None)
+    stretches: bool = False
+
+
+_MOST_MISSES = 3
+"""Blocks in a row whose lines are not of the usual form, after which none is taken apart."""
 
 
 def in_step(inputs: Sequence[Input], want: Want) -> Iterator[tuple[int, _Piece | None]]:
@@ -62,7 +70,17 @@ def _blocks(one: Input, size: int, want: Want, *, few: bool) -> Iterator[_Piece]
         return one.pieces(one.format.pieces(one.window, want.columns, want.span))
     if one.format is None or one.format.blocks is None:
         return iter(())
-    return one.format.blocks(one.content(in_thread=few), size, one.written)
+    blocks = one.format.blocks(one.content(in_thread=few), size, one.written)
+    return _taken_apart(blocks) if want.stretches else blocks
+
+
+def _taken_apart(blocks: Iterator[Block | Unreadable]) -> Iterator[Block | Unreadable]:
+    misses = 0
+    for block in blocks:
+        if misses < _MOST_MISSES and isinstance(block, Block):
+            block = replace(block, stretches=cut(block.data))
+            misses = 0 if block.stretches else misses + 1
+        yield block
 
 
 def _push(

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowmine.errors import InputError, UsageError
+from flowmine.ingest.ahead import ahead
 from flowmine.ingest.captureread import Kept, Span, Stored
 from flowmine.ingest.captureshelf import Shelf
 from flowmine.ingest.columns import Builder
@@ -45,7 +46,7 @@ class Options:
     dedup: bool = True
     strict: bool = False
     keep_query: bool = False
-    batch_rows: int = 1 << 16
+    batch_rows: int = 1 << 15
     progress: Callable[[Progress], None] | None = None
     span: Span = (None, None)
     needs: frozenset[str] = frozenset()
@@ -58,7 +59,7 @@ def open_flows(
     dedup: bool = True,
     strict: bool = False,
     keep_query: bool = False,
-    batch_rows: int = 1 << 16,
+    batch_rows: int = 1 << 15,
     progress: Callable[[Progress], None] | None = None,
     recursive: bool = True,
     span: Span = (None, None),
@@ -167,7 +168,9 @@ class Source:
         wanted = FLOWS.names if options.keep else options.columns | extra
         held: list[pa.RecordBatch] = []
         rows = 0
-        for place, block in in_step(self._inputs, Want(frozenset(wanted), options.span)):
+        want = Want(frozenset(wanted), options.span, stretches=options.keep is None)
+        pieces = in_step(self._inputs, want)
+        for place, block in ahead(pieces, 1) if all(one.repeatable for one in self._inputs) else pieces:
             if isinstance(block, Stored | Kept):
                 made = [shelf.take(block, self._inputs[place].name)]
             elif block is not None:
