@@ -84,9 +84,8 @@ def _greedy_order(graph: "nx.DiGraph[Item]") -> list[Item]:
     last: list[Item] = []
     while left:
         sink = next((each for each in left if not gives[each]), None)
-        node = (
-            max(left, key=lambda each: (not takes[each], gives[each] - takes[each])) if sink is None else sink
-        )
+        giver = max(left, key=lambda each: (not takes[each], gives[each] - takes[each]))
+        node: Item = giver if sink is None else sink
         (first if sink is None else last).append(node)
         del left[node]
         for other in graph.successors(node):

@@ -25,7 +25,10 @@ _NODE = (156, 40)
 _FOLDED = (176, 52)
 _PAD, _HEAD = 14, 30
 _MARGIN = 16
-_INSIDE = Spacing(across=56, down=14, height=560, columns=6)
+_ROOM = 30
+"""Above and below everything, for lines that go round."""
+
+_INSIDE = Spacing(across=56, down=14, height=560, columns=4)
 _BETWEEN = Spacing(across=76, down=22, height=900, columns=8)
 _SIDES = {"caller": -1, "called": 1}
 
@@ -107,7 +110,7 @@ def _map(view: View, group: int, shown: Sequence[int], inner: Mapping[int, Place
     frames: list[Frame] = []
     slot_of = [-1] * len(view.nodes)
     for each in shown:
-        x, y = (at + _MARGIN for at in outer.places[each])
+        x, y = outer.places[each][0] + _MARGIN, outer.places[each][1] + _ROOM
         if each not in unfolded:
             slot_of = [len(slots) if view.nodes[n].group == each else at for n, at in enumerate(slot_of)]
             slots.append(Slot(x, y, *_FOLDED, each))
@@ -120,7 +123,7 @@ def _map(view: View, group: int, shown: Sequence[int], inner: Mapping[int, Place
     return Map(
         group,
         outer.width + 2 * _MARGIN,
-        outer.height + 2 * _MARGIN,
+        outer.height + 2 * _ROOM,
         tuple(slots),
         tuple(frames),
         tuple(slot_of),
@@ -129,7 +132,8 @@ def _map(view: View, group: int, shown: Sequence[int], inner: Mapping[int, Place
 
 def _inside(view: View, group: int, pairs: _Pairs) -> Placed:
     nodes = [place for place, node in enumerate(view.nodes) if node.group == group]
-    return layered(_graph(nodes, pairs), dict.fromkeys(nodes, _NODE), _INSIDE)
+    spacing = replace(_INSIDE, columns=max(_INSIDE.columns, isqrt(len(nodes))))
+    return layered(_graph(nodes, pairs), dict.fromkeys(nodes, _NODE), spacing)
 
 
 def _outline(inner: Placed) -> tuple[int, int]:

@@ -78,7 +78,7 @@ def _frame(view: View, frame: Frame) -> str:
 
 def _heading(view: View, frame: Frame) -> str:
     """Return a frame's title, which stands above the lines."""
-    title = shortened(view.groups[frame.group].title, frame.width // _FRAME)
+    title = shortened(view.groups[frame.group].title, (frame.width - 24) // _FRAME)
     return _text(frame.x + 14, frame.y + 20, "frame-title", title)
 
 

@@ -25,6 +25,7 @@ _AVOIDED = 200
 
 _DETOURS = (0, -34, 34, -60, 60, -95, 95, -140, 140, -200, 200)
 _CLEARANCE = 5
+_FAR = 1_000_000
 _STEPS = np.linspace(0.04, 0.96, 24)
 _BASIS = np.stack(
     [(1 - _STEPS) ** 3, 3 * _STEPS * (1 - _STEPS) ** 2, 3 * _STEPS**2 * (1 - _STEPS), _STEPS**3], axis=1
@@ -57,7 +58,7 @@ def wires(view: View, plan: Map) -> tuple[Wire, ...]:
             counts[source, target, ranks[each.outcome]] += 1
     keys = sorted(counts)
     heights = _heights(keys, plan.slots)
-    boxes = _boxes(plan.slots) if len(keys) <= _AVOIDED else None
+    boxes = _boxes(plan) if len(keys) <= _AVOIDED else None
     names = list(OUTCOMES)
     return tuple(
         Wire(*key[:2], names[key[2]], counts[key], _path(plan.slots, key, heights[key], boxes))
@@ -132,7 +133,8 @@ def _curves(one: Slot, other: Slot, start: float, end: float) -> Iterator[_Curve
         )
 
 
-def _boxes(slots: Sequence[Slot]) -> NDArray[np.float64]:
+def _boxes(plan: Map) -> NDArray[np.float64]:
+    """Return what lines go round, as corners: each slot in order, and all above and below the map."""
     corners = [
         (
             each.x - _CLEARANCE,
@@ -140,9 +142,10 @@ def _boxes(slots: Sequence[Slot]) -> NDArray[np.float64]:
             each.x + each.width + _CLEARANCE,
             each.y + each.height + _CLEARANCE,
         )
-        for each in slots
+        for each in plan.slots
     ]
-    return np.array(corners, np.float64).reshape(-1, 4)
+    corners += [(-_FAR, -_FAR, _FAR, _CLEARANCE), (-_FAR, plan.height - _CLEARANCE, _FAR, _FAR)]
+    return np.array(corners, np.float64)
 
 
 def _met(curve: _Curve, boxes: NDArray[np.float64]) -> int:

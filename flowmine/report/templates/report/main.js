@@ -61,7 +61,7 @@ function startPage() {
 load().then((loaded) => {
   view = loaded;
   index();
-  for (const id of ['filters', 'tools', 'theme']) $(id).hidden = false;
+  for (const id of ['filters', 'tools', 'theme', 'hint']) $(id).hidden = false;
   startFilters();
   startPage();
   paintShelf();

@@ -64,7 +64,7 @@ function frameElement(plan, frame) {
 }
 
 function frameTitle(frame) {
-  const title = short(view.groups[frame.group].title, Math.floor(frame.width / 7));
+  const title = short(view.groups[frame.group].title, Math.floor((frame.width - 24) / 7));
   return svg('text', { x: frame.x + 14, y: frame.y + 20, class: 'frame-title', 'aria-hidden': 'true' }, title);
 }
 
@@ -92,7 +92,7 @@ function zoom(scale) {
 
 function fit() {
   const room = $('canvas').clientWidth - 2;
-  zoom(Math.min(1.1, Math.max(0.6, room / drawn.plan.width)));
+  zoom(Math.min(1.1, Math.max(0.5, room / drawn.plan.width)));
 }
 
 // Show what is wanted: lines without a wanted connection go, boxes without any fade.

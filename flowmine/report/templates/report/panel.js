@@ -13,22 +13,13 @@ function pick(what, keep = true) {
 }
 
 function show() {
-  const content = picked ? PANELS[picked.kind](picked) : [el('h2', { tabindex: -1 }, 'Details'), el('p', { class: 'quiet' }, 'Choose a box or a line of the map, or a row below.')];
-  const tools = picked ? el('p', {}, before.length ? button('Back', goBack) : '', ' ', button('Close', close)) : '';
-  $('panel').classList.toggle('empty', !picked);
-  $('panel').replaceChildren(...content.flat().filter(Boolean), tools);
-  $('panel').scrollTop = 0;
+  const panel = $('panel');
+  panel.classList.toggle('empty', !picked);
+  const doors = el('p', { class: 'doors' }, before.length ? button('Back', goBack) : '', button('Close', close));
+  panel.replaceChildren(...(picked ? [doors, PANELS[picked.kind](picked)].flat(Infinity).filter(Boolean) : []));
+  panel.scrollTop = 0;
   markPicked();
-  if (picked) {
-    $('panel').querySelector('h2').focus({ preventScroll: true });
-    if (getComputedStyle($('panel')).position === 'static') $('panel').scrollIntoView({ block: 'start' });
-    else if (!onScreen($('panel'))) $('panel').scrollIntoView({ block: 'nearest' });
-  }
-}
-
-function onScreen(element) {
-  const { top, bottom } = element.getBoundingClientRect();
-  return bottom > 120 && top < window.innerHeight - 120;
+  if (picked) panel.querySelector('h2').focus({ preventScroll: true });
 }
 
 function goBack() {

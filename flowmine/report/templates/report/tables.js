@@ -32,9 +32,9 @@ function tableRow(place) {
   const each = view.connections[place];
   return el('tr', {},
     el('td', {}, link(short(named(each.source)), () => pick({ kind: 'connection', connection: place }))),
-    el('td', {}, said(short(named(each.target)))), el('td', { class: 'tight' }, said(each.where)), el('td', {}, badge(each.outcome)),
+    el('td', {}, said(short(named(each.target)))), el('td', { class: 'tight' }, said(each.where)), el('td', { class: 'tight' }, badge(each.outcome)),
     el('td', { class: 'number' }, number(each.events)), el('td', { class: 'number' }, each.dropped ? number(each.dropped) : ''),
-    el('td', {}, when(each.last)));
+    el('td', { class: 'tight' }, when(each.last)));
 }
 
 function paintTable() {
