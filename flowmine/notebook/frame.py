@@ -4,15 +4,12 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from flowmine.notebook import markup
 from flowmine.report.tables import Column, Table, clean, fitted, plain_lines
-
-if TYPE_CHECKING:
-    import pandas
 
 __all__ = ["Frame", "Listing", "columns", "shown_of"]
 
@@ -79,7 +76,7 @@ class Frame(ABC):
         """The columns of `table`."""
         return self.table.schema
 
-    def to_pandas(self) -> "pandas.DataFrame":
+    def to_pandas(self) -> Any:
         """Return the rows as a DataFrame of pandas; times are in UTC, lists are arrays."""
         return self.table.to_pandas()
 

@@ -50,7 +50,7 @@ class FlowMap(Frame):
     @cached_property
     def svg(self) -> str:
         """The picture, which needs nothing else."""
-        return map_svg(self.view, maps(self.view)[self._place])
+        return markup.plain(map_svg(self.view, maps(self.view)[self._place]))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture to a file."""

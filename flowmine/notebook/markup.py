@@ -8,7 +8,7 @@ from html import escape
 
 from flowmine.report.tables import Column, Table, clean
 
-__all__ = ["ROWS_SHOWN", "card", "code", "diff", "facts", "fold", "table"]
+__all__ = ["ROWS_SHOWN", "card", "code", "diff", "facts", "fold", "plain", "table"]
 
 ROWS_SHOWN = 100
 """Rows that a notebook is shown of a table; the rest is counted."""
@@ -17,10 +17,10 @@ _LONGEST = 300
 """Characters of a cell that are shown."""
 
 _STYLE = """<style>
-.flowmine { --delivered: #0f766e; --dropped: #c2261a; --audited: #8a5a00; --other: #6b4fb3; --unseen: #64707d;
-  --line: #8884; --soft: #8882; font: 13px/1.45 system-ui, sans-serif; }
-@media (prefers-color-scheme: dark) { .flowmine { --delivered: #2dd4bf; --dropped: #ff8577; --audited: #e3b341;
-  --other: #b9a2ff; --unseen: #9aa7b4; } }
+.flowmine { color-scheme: inherit; --delivered: light-dark(#0f766e, #2dd4bf); --dropped: light-dark(#c2261a, #ff8577);
+  --audited: light-dark(#8a5a00, #e3b341); --other: light-dark(#6b4fb3, #b9a2ff);
+  --unseen: light-dark(#64707d, #9aa7b4); --line: #8884; --soft: #8882; font: 13px/1.45 system-ui, sans-serif; }
+[data-jp-theme-light="false"] .flowmine, .vscode-dark .flowmine { color-scheme: dark; }
 .flowmine .scroll { max-height: 36em; overflow: auto; }
 .flowmine table { border-collapse: collapse; font-size: 12.5px; }
 .flowmine th, .flowmine td { text-align: left; padding: .2rem .6rem; border-bottom: 1px solid var(--line);
@@ -86,7 +86,7 @@ def fold(summary: str, inside: str) -> str:
 
 def code(text: str) -> str:
     """Return a text as it stands."""
-    return f"<pre>{escape(_plain(text))}</pre>"
+    return f"<pre>{escape(plain(text))}</pre>"
 
 
 def diff(text: str) -> str:
@@ -94,7 +94,7 @@ def diff(text: str) -> str:
     tones = {"+": "delivered", "-": "dropped"}
     lines = (
         f'<span class="{tones[line[0]]}">{escape(line)}</span>' if line[:1] in tones else escape(line)
-        for line in _plain(text).splitlines()
+        for line in plain(text).splitlines()
     )
     return "<pre>" + "\n".join(lines) + "</pre>"
 
@@ -117,6 +117,6 @@ def _text(text: str) -> str:
     return escape(clean(short))
 
 
-def _plain(text: str) -> str:
-    """Return the text with control characters shown, line ends apart."""
+def plain(text: str) -> str:
+    """Return a text with control characters shown, line ends apart: what no terminal obeys, and any XML may hold."""
     return "\n".join(map(clean, text.split("\n")))
