@@ -57,10 +57,12 @@ class Drops(Frame):
     @cached_property
     def fixed(self) -> PolicySet:
         """The policies in force after all changes; without policies those that would admit what was dropped."""
-        found = [
-            parsed.value for text in drop_manifests(self.report) for parsed in read_documents(text, "drops")
-        ]
-        return PolicySet.from_dicts(found)
+        in_force = self.report.policies
+        before = list(in_force.manifests.values()) if in_force else []
+        after = [one.value for text in drop_manifests(self.report) for one in read_documents(text, "drops")]
+        made = PolicySet.from_dicts({_ref(manifest): manifest for manifest in (*before, *after)}.values())
+        made.config = in_force.policies.config if in_force else made.config
+        return made
 
     def yaml(self) -> str:
         """Return the policies that change, as they are after all changes, each with the drops that it is for."""

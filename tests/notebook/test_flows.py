@@ -243,14 +243,22 @@ def test_a_recommendation_breaks_nothing_and_is_needed() -> None:
     ]
 
 
-def test_the_changes_of_drops_admit_what_was_dropped() -> None:
-    """With them in force nothing is refused any more, and nothing delivered breaks."""
-    before = three_tier().drops(IN_FORCE)
-    after = three_tier().drops(before.fixed)
+@pytest.mark.parametrize("sample", ["empire", "linkding", "node", "three-tier"])
+def test_the_changes_of_drops_admit_what_was_dropped(sample: str) -> None:
+    """With them in force nothing is refused any more, nothing delivered breaks, and no other policy is lost."""
+    flows, in_force = flowmine.read(SAMPLES / sample), flowmine.PolicySet.load(SAMPLES / sample / "policies")
+    before = flows.drops(in_force)
+    after = flows.drops(before.fixed)
     assert (True, ()) == (len(before.report.standing) > 0, after.report.standing)
-    assert three_tier().simulate(before.fixed, IN_FORCE).breaks_nothing
-    assert "kind: CiliumNetworkPolicy" in before.yaml()
-    assert {"drop-no-rule", "drop-request"} <= {finding.rule for finding in before.findings()}
+    assert flows.simulate(before.fixed, in_force).breaks_nothing
+    assert {policy.ref for policy in in_force.policies} <= {policy.ref for policy in before.fixed.policies}
+
+
+def test_drops_are_policies_and_findings_too() -> None:
+    """The changed policies as YAML, and what continuous integration is told."""
+    found = three_tier().drops(IN_FORCE)
+    assert "kind: CiliumNetworkPolicy" in found.yaml()
+    assert {"drop-no-rule", "drop-request"} <= {finding.rule for finding in found.findings()}
 
 
 def test_a_recommendation_is_written_and_merged(tmp_path: Path) -> None:
