@@ -28,8 +28,8 @@ function startFilters() {
   });
   $('reset').addEventListener('click', () => { clearFilters(); repaint(); });
   $('all').addEventListener('click', openAll);
-  $('in').addEventListener('click', () => zoom(drawn.scale * 1.25));
-  $('out').addEventListener('click', () => zoom(drawn.scale / 1.25));
+  $('in').addEventListener('click', () => zoomBy(1.25));
+  $('out').addEventListener('click', () => zoomBy(0.8));
   $('fit').addEventListener('click', fit);
   $('more').addEventListener('click', moreRows);
 }
@@ -50,6 +50,7 @@ function startPage() {
     const now = document.documentElement.dataset.theme || (dark ? 'dark' : 'light');
     document.documentElement.dataset.theme = now === 'dark' ? 'light' : 'dark';
   });
+  addEventListener('resize', () => { if (!drawn.own) fit(); });
   let closed = [];
   addEventListener('beforeprint', () => {
     closed = [...document.querySelectorAll('#drops details:not([open])')];

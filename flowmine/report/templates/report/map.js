@@ -1,5 +1,5 @@
 // The map: boxes and lines come with their places, and are made elements here.
-const drawn = { plan: null, svg: null, slots: [], wires: [], scale: 1 };
+const drawn = { plan: null, svg: null, slots: [], wires: [], scale: 1, own: false };
 const TABBED = 120; // more lines than these are reached through their boxes
 
 // Each line with the connections that it stands for; where it runs is told with the map.
@@ -90,9 +90,16 @@ function zoom(scale) {
   drawn.svg.setAttribute('height', Math.round(drawn.plan.height * drawn.scale));
 }
 
+// Show all of the map's width, if it can still be read then.
 function fit() {
+  drawn.own = false;
   const room = $('canvas').clientWidth - 2;
   zoom(Math.min(1.1, Math.max(0.5, room / drawn.plan.width)));
+}
+
+function zoomBy(factor) {
+  zoom(drawn.scale * factor);
+  drawn.own = true;
 }
 
 // Show what is wanted: lines without a wanted connection go, boxes without any fade.

@@ -14,10 +14,12 @@ function pick(what, keep = true) {
 
 function show() {
   const panel = $('panel');
+  const turned = panel.classList.contains('empty') === Boolean(picked);
   panel.classList.toggle('empty', !picked);
   const doors = el('p', { class: 'doors' }, before.length ? button('Back', goBack) : '', button('Close', close));
   panel.replaceChildren(...(picked ? [doors, PANELS[picked.kind](picked)].flat(Infinity).filter(Boolean) : []));
   panel.scrollTop = 0;
+  if (turned && !drawn.own) fit();
   markPicked();
   if (picked) panel.querySelector('h2').focus({ preventScroll: true });
 }

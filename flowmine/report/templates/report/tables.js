@@ -60,11 +60,11 @@ function paintShelf() {
     $('shelf').replaceChildren(el('tbody', {}, el('tr', {}, el('td', {}, 'No policies.'))));
     return;
   }
-  const head = ['policy', 'namespace', 'origin', 'entries', ''].map((name) => el('th', { scope: 'col' }, name || el('span', { class: 'quiet' }, 'take')));
+  const head = ['policy', 'namespace', 'origin', 'entries', ''].map((name) => el('th', { scope: 'col', class: name === 'entries' ? 'number' : null }, name || el('span', { class: 'quiet' }, 'take')));
   const body = view.policies.map((policy, place) => el('tr', {},
-    el('td', {}, link(short(policy.name), () => pick({ kind: 'policy', policy: place }))), el('td', {}, said(policy.namespace)), el('td', {}, policy.origin),
+    el('td', {}, link(short(policy.name), () => pick({ kind: 'policy', policy: place }))), el('td', {}, said(policy.namespace)), el('td', { class: 'tight' }, policy.origin),
     el('td', { class: 'number' }, number(policy.rules.length)),
-    el('td', {}, button('Copy', (event) => copy(policy.text, event.target), { 'aria-label': `Copy ${short(policy.name)}` }), ' ', button('Download', () => download(fileOf(policy), policy.text), { 'aria-label': `Download ${short(policy.name)}` }))));
+    el('td', { class: 'tight' }, button('Copy', (event) => copy(policy.text, event.target), { 'aria-label': `Copy ${short(policy.name)}` }), ' ', button('Download', () => download(fileOf(policy), policy.text), { 'aria-label': `Download ${short(policy.name)}` }))));
   $('shelf').replaceChildren(el('thead', {}, el('tr', {}, head)), el('tbody', {}, body));
   const origins = [...new Set(view.policies.map((policy) => policy.origin))];
   $('bundles').replaceChildren(...origins.map((origin) => button(`Download all ${origin}`, () => downloadAll(origin))));
