@@ -289,7 +289,10 @@ REQUESTS = pa.schema(
 LEDGER = pa.schema(
     [
         ("node", pa.string()),
-        ("kind", pa.string()),  # lost | node_status | gap | masked | skipped | duplicate | unsettled | cut | reconnect | backpressure
+        (
+            "kind",
+            pa.string(),
+        ),  # lost | node_status | gap | masked | skipped | duplicate | unsettled | cut | reconnect | backpressure
         ("source", pa.string()),  # which ring, which status, which reason
         ("count", pa.uint64()),
         ("first", TIME),
