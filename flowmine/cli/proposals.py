@@ -27,4 +27,5 @@ def write_proposals(proposals: "Sequence[Item]", edges: "Edges", output: str, ev
     else:
         others = write_folder(folder(proposals, witness, evidence), Path(output))
         if others:
-            click.echo(f"{output}: {len(others):,} other policy files there are left as they are", err=True)
+            files = "1 other policy file" if len(others) == 1 else f"{len(others):,} other policy files"
+            click.echo(f"{output}: {files} there left untouched", err=True)

@@ -98,7 +98,7 @@ def _remote(edges: pa.Table, pods: pa.Table, subjects: list[int]) -> dict[int, s
         if not local:
             strangers[endpoint].append(name)
     return {
-        i: f"{len(names)} of {total[i]} pods were never seen at their own node ({', '.join(sorted(names)[:3])})"
+        i: f"{len(names)} of its {total[i]} pods never seen at their own node ({', '.join(sorted(names)[:3])})"
         for i, names in strangers.items()
         if i & 1 and len(names) > _STRAY * total[i]
     }

@@ -54,8 +54,10 @@ def told(found: Recommendation, *, rollout: bool = False) -> Iterator[str]:
     if rollout:
         yield from _rollout(found)
     if found.proof.edges:
-        judged, proved = _counted(found.proof.judged, "side"), _counted(found.proof.edges, "edge")
-        yield f"proved: {judged} of {proved} judged by the engine, all allowed"
+        judged = _counted(found.proof.judged, "side")
+        if made.frame.options.l7:
+            judged = f"{found.proof.judged:,} sides and requests"
+        yield f"proved: {judged} of {_counted(found.proof.edges, 'edge')} judged by the engine, all allowed"
     else:
         yield "nothing to prove: no edge became a rule"
 

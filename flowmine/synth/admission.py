@@ -1,7 +1,7 @@
 """Which edges become rules, and what becomes of the others."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flowmine.policy.model import Direction
@@ -18,12 +18,17 @@ Closed = Mapping[int, frozenset[Direction]]
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Edges that became no rule, by why, as rows of EDGES; and in words what a person should look at."""
+    """Edges that became no rule, by why, as rows of EDGES; and in words what a person should look at.
+
+    ``unseen`` were sent and never seen to arrive or be answered, ``other`` lost to something else than policies.
+    """
 
     dropped: tuple[int, ...] = ()
     audited: tuple[int, ...] = ()
     unnameable: tuple[int, ...] = ()
     inexpressible: tuple[int, ...] = ()
+    unseen: tuple[int, ...] = ()
+    other: tuple[int, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -57,21 +62,13 @@ class Doorkeeper:
                 admitted.append(link)
             elif is_judged(link, closed):
                 out[why].append(link)
-        remarks = tuple(
-            dict.fromkeys(
-                f"{title(link.source)} to {title(link.target)} on {link.port}/{link.protocol}: {text}"
-                for why, text in _LOOK_AT.items()
-                for link in out[why]
-            )
-        )
-        rows = {why: tuple(link.row for link in out[why]) for why in out}
-        return admitted, LeftOut(
-            rows.get("dropped", ()),
-            rows.get("audited", ()),
-            rows.get("unnameable", ()),
-            rows.get("inexpressible", ()),
-            remarks,
-        )
+        named = {
+            why: list(dict.fromkeys(_title(link, title) for link in out[why])) for why in (*_LOOK_AT, *_UNMET)
+        }
+        remarks = [f"{edge}: {text}" for why, text in _LOOK_AT.items() for edge in named[why]]
+        remarks += [_listed(named[why], *words) for why, words in _UNMET.items() if named[why]]
+        rows = {why: tuple(link.row for link in links) for why, links in out.items() if why in _REASONS}
+        return admitted, LeftOut(**rows, remarks=tuple(remarks))
 
     def _why_not(self, link: Link, closed: Closed) -> str:
         if link.row in self.noise:
@@ -80,8 +77,8 @@ class Doorkeeper:
             return "dropped"
         if link.outcome == "audited" and not self.scope.audited:
             return "audited"
-        if link.outcome not in ("delivered", "dropped", "audited"):
-            return "other"
+        if link.outcome in _UNMET:
+            return link.outcome
         if not is_expressible(link):
             return "inexpressible"
         egress = Direction.EGRESS in closed.get(link.source.workload, ())
@@ -99,3 +96,26 @@ _LOOK_AT = {
     "unnameable": "the peer came without labels or address, so no rule can name it",
     "inexpressible": "no rule can name this protocol, port or type",
 }
+
+_UNMET = {
+    "unseen": (
+        "was sent, never seen to arrive or be answered, and",
+        "were sent, never seen to arrive or be answered, and",
+    ),
+    "other": (
+        "was lost to something else than policies (flowmine drops), and",
+        "were lost to something else than policies (flowmine drops), and",
+    ),
+}
+_REASONS = ("dropped", "audited", *_LOOK_AT, *_UNMET)
+_SHOWN = 3
+
+
+def _title(link: Link, title: Callable[[Spot], str]) -> str:
+    return f"{title(link.source)} to {title(link.target)} on {link.port}/{link.protocol}"
+
+
+def _listed(edges: Sequence[str], one: str, many: str) -> str:
+    what = f"1 edge {one} is" if len(edges) == 1 else f"{len(edges):,} edges {many} are"
+    more = f" and {len(edges) - _SHOWN:,} more" if len(edges) > _SHOWN else ""
+    return f"{what} left out: {', '.join(edges[:_SHOWN])}{more}"

@@ -74,6 +74,19 @@ def test_only_delivered_traffic_becomes_rules(outcome):
     assert _ports((8080, "TCP")) == _policies(capture)["shop/api"]["ingress"][0]["toPorts"]
 
 
+@pytest.mark.parametrize(
+    ("outcome", "why"),
+    [("unseen", "never seen to arrive"), ("other", "lost to something else than policies")],
+)
+def test_what_never_arrived_becomes_no_rule_and_is_told(outcome, why):
+    """Traffic that was sent and not delivered, by no policy's doing, is left out and named."""
+    found = _made(Capture().talk(WEB, API, 80).talk(WEB, API, 81, outcome=outcome))
+    assert (1, 1) == (len(getattr(found.left_out, outcome)), len(found.admitted))
+    (told,) = found.left_out.remarks
+    assert told.startswith("1 edge was ") and why in told
+    assert told.endswith(" is left out: shop/web to shop/api on 81/TCP")
+
+
 def test_people_may_admit_drops_and_audited_traffic():
     """Drops of chosen workloads and audited traffic become rules when a person says so."""
     capture = Capture().talk(WEB, API, 1, outcome="dropped").talk(WEB, API, 2, outcome="audited")
