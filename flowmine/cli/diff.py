@@ -70,9 +70,9 @@ def diff(
 
 def _edges(inputs: Sequence[str]) -> "Edges | None":
     """Read the captures to their end, and say on stderr what of them was not read; None where none is given."""
-    from flowmine.cli.summary import summary_lines
     from flowmine.edges import COLUMNS, aggregate
     from flowmine.ingest import open_flows
+    from flowmine.report.summary import summary_lines
 
     if not inputs:
         return None

@@ -96,7 +96,7 @@ class Capture:
             self._conclude(reading)
 
     def _conclude(self, reading: Reading) -> None:
-        from flowmine.cli.summary import summary_lines
+        from flowmine.report.summary import summary_lines
 
         for line in summary_lines(reading.source.ledger, reading.facts):
             click.echo(line, err=True)

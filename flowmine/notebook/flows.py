@@ -27,7 +27,7 @@ from flowmine.notebook.reading import Reading
 from flowmine.notebook.recommended import Recommended
 from flowmine.notebook.simulated import Explained, Simulated, completeness_frame
 from flowmine.notebook.wishes import options_and_scope, version_of
-from flowmine.report.trust import ledger_lines, window_text
+from flowmine.report.summary import summary_lines
 from flowmine.synth.options import Options
 
 if TYPE_CHECKING:
@@ -182,13 +182,12 @@ class Flows(Frame):
         """What is read, how much of it, and from when to when."""
         if not self.reading.has_read:
             return f"{self._called}{self._narrowed}, not read yet"
-        ledger = self.ledger
-        return f"{ledger.flows:,} flows of {self._called}{self._narrowed}, {window_text(ledger)}"
+        return f"{self._called}{self._narrowed}: {next(summary_lines(self.ledger))}"
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """How far the capture can be trusted, a sentence each; none before it is read."""
-        return ledger_lines(self.ledger) if self.reading.has_read else ()
+        """How far the capture can be trusted, a sentence each: what was lost, skipped, left out; none before it is read."""
+        return tuple(summary_lines(self.ledger))[1:] if self.reading.has_read else ()
 
     def __len__(self) -> int:
         """Return how many flows there are; reads them where nothing did."""

@@ -89,7 +89,7 @@ class PolicySet(policyset.PolicySet):
 
         Ends are texts as `flowmine trace --from` takes them (`shop/app=web`, `world`, `10.1.2.3`, `fqdn:api.example.com`)
         or parties of a query; ``port`` is 80 or `53/UDP`. ``asked`` are ``http`` (`GET /x`), ``headers``, ``dns``,
-        ``named_ports`` and ``flows``, in which pods are looked up. Raise UsageError where one cannot be understood.
+        ``named_ports`` and ``flows``, in which pods are looked up and whose cluster is then the policies' own. Raise UsageError where one cannot be understood.
         """
         from flowmine.notebook.tracing import traced
 

@@ -11,6 +11,7 @@ from flowmine.engine.reasons import SideTrace, Trace
 from flowmine.engine.trace import trace as walk
 from flowmine.errors import UsageError
 from flowmine.notebook import markup
+from flowmine.notebook.inforce import judging
 from flowmine.notebook.policies import Policies, policy_set
 from flowmine.report.tables import clean
 
@@ -96,7 +97,7 @@ def traced(
         raise UsageError("headers are part of a request: give http too")
     if dns:
         query["dns"] = {"query": dns}
-    return Traced(walk(_judges(policies), query))
+    return Traced(walk(_judges(policies, flows), query))
 
 
 def assert_allowed(policies: Policies, source: End, destination: End, port: int | str, **asked: Any) -> None:
@@ -126,7 +127,10 @@ def assert_denied(policies: Policies, source: End, destination: End, port: int |
         raise AssertionError(f"expected denied, and it is allowed:\n{found.text}")
 
 
-def _judges(policies: Policies) -> EngineSet:
+def _judges(policies: Policies, flows: "Flows | None") -> EngineSet:
+    """Return the set that judges: with flows that of the cluster which recorded them, for its pods' labels name it."""
+    if flows is not None:
+        return judging(policy_set(policies), flows.settled())
     return policies if isinstance(policies, EngineSet) else policy_set(policies)
 
 

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flowmine.cli.summary import summary_lines
 from flowmine.ledger import Ledger
+from flowmine.report.summary import summary_lines
 from tests.cli.events import capture, record
 
 START = 1_794_994_200_000_000_000

@@ -115,6 +115,7 @@ def test_pods_are_looked_up_in_flows() -> None:
     found = policies.trace("default/frontend", "default/backend", 80, flows=three_tier())
     deciding = [rule.policy for rule in found.trace.ingress.selecting]
     assert (True, ["CiliumNetworkPolicy/default/backend-policy"]) == (found.allowed, deciding)
+    assert not policies.trace("default/batch", "default/database", 7379, flows=three_tier()).allowed
     with pytest.raises(UsageError, match="policies know pods by labels only"):
         policies.trace("default/frontend", "default/backend", 80)
     with pytest.raises(UsageError, match="default/nobody is in none of these flows"):
@@ -155,6 +156,7 @@ def test_assertions_take_paths_and_sets() -> None:
     """Tests of policies name the folder, or load it once."""
     for policies in (IN_FORCE, str(IN_FORCE), flowmine.PolicySet.load(IN_FORCE), EngineSet.load(IN_FORCE)):
         flowmine.assert_allowed(policies, "app=a", "app=b", 80)
+        flowmine.assert_denied(policies, "default/batch", "default/database", 7379, flows=three_tier())
 
 
 def test_questions_that_mean_nothing_are_told() -> None:

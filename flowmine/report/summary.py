@@ -1,4 +1,4 @@
-"""The closing lines on stderr: what was read, what was not and why, what Hubble lost, from when to when."""
+"""The closing lines of a reading: what was read, what was not and why, what Hubble lost, from when to when."""
 
 from collections.abc import Iterable, Iterator
 
