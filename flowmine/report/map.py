@@ -26,7 +26,7 @@ _FOLDED = (176, 52)
 _PAD, _HEAD = 14, 30
 _MARGIN = 16
 _ROOM = 30
-"""Above and below everything, for lines that go round."""
+"""Above, below and right of everything, for lines that go round."""
 
 _INSIDE = Spacing(across=56, down=14, height=560, columns=4)
 _BETWEEN = Spacing(across=76, down=22, height=900, columns=8)
@@ -122,7 +122,7 @@ def _map(view: View, group: int, shown: Sequence[int], inner: Mapping[int, Place
             slots.append(Slot(x + _PAD + left, y + _HEAD + top, *_NODE, each, node))
     return Map(
         group,
-        outer.width + 2 * _MARGIN,
+        outer.width + _MARGIN + _ROOM,
         outer.height + 2 * _ROOM,
         tuple(slots),
         tuple(frames),

@@ -19,7 +19,7 @@ _Key = tuple[int, int, int]
 _Point = tuple[float, float]
 _Curve = tuple[_Point, _Point, _Point, _Point]
 
-_BEND, _BULGE, _LOOP = 26, 44, 22
+_BEND, _BULGE, _LOOP = 26, 36, 22
 _AVOIDED = 200
 """Lines up to which each looks for a way round boxes; beyond, no way is free."""
 
@@ -134,7 +134,7 @@ def _curves(one: Slot, other: Slot, start: float, end: float) -> Iterator[_Curve
 
 
 def _boxes(plan: Map) -> NDArray[np.float64]:
-    """Return what lines go round, as corners: each slot in order, and all above and below the map."""
+    """Return what lines go round, as corners: each slot in order, and all above, below and right of the map."""
     corners = [
         (
             each.x - _CLEARANCE,
@@ -145,6 +145,7 @@ def _boxes(plan: Map) -> NDArray[np.float64]:
         for each in plan.slots
     ]
     corners += [(-_FAR, -_FAR, _FAR, _CLEARANCE), (-_FAR, plan.height - _CLEARANCE, _FAR, _FAR)]
+    corners.append((plan.width - 1, -_FAR, _FAR, _FAR))
     return np.array(corners, np.float64)
 
 

@@ -201,3 +201,16 @@ def test_no_connections_at_all_still_make_a_page():
     plan = maps(drawn_view([]))[0]
     assert ((), ()) == (plan.slots, plan.frames)
     ElementTree.fromstring(map_svg(drawn_view([]), plan))
+
+
+@pytest.mark.parametrize("view", [large(9, 9), drawn_view([("a/a", "b/b"), ("b/b", "a/a"), ("c/c", "b/b")])])
+def test_lines_stay_within_the_picture(view):
+    """No line leaves the map on any side, those between boxes of one column included."""
+    for plan in maps(view):
+        for each in wires(view, plan):
+            numbers = [float(part) for part in each.path.replace("M", "").replace("C", " ").split()]
+            for step in (0, 0.25, 0.5, 0.75, 1):
+                weights = ((1 - step) ** 3, 3 * step * (1 - step) ** 2, 3 * step**2 * (1 - step), step**3)
+                x = sum(weight * at for weight, at in zip(weights, numbers[::2], strict=True))
+                y = sum(weight * at for weight, at in zip(weights, numbers[1::2], strict=True))
+                assert 0 <= x <= plan.width and 0 <= y <= plan.height

@@ -107,7 +107,8 @@ function sidePart(name, side) {
 }
 
 function whyNot(each) {
-  if (each.outcome === 'delivered') return 'No recommended rule is needed for it: neither end is closed by a recommendation, or it comes from the own node.';
+  if (!view.policies.some((policy) => policy.origin === 'recommended')) return 'Nothing is recommended for this capture.';
+  if (each.outcome === 'delivered') return 'No recommended rule is for it: neither end is closed on its side (see the standing of its ends), it comes from the own node, or it was taken for noise.';
   return `It was ${each.outcome}, so no rule is recommended for it.`;
 }
 
