@@ -1,5 +1,6 @@
 """`flowmine report`: one page that one can send, with the map, the policies, the drops and how far to trust them."""
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,6 +116,8 @@ def _redactions(text: str) -> "list[Redact]":
 
 
 def _renderer(output: str) -> Renderer:
+    if output == "-" and sys.stdout.isatty():
+        raise UsageError("-o -: a page is not for terminals: name a file, or use a pipe")
     kind = ".html" if output == "-" else Path(output).suffix.lower()
     if kind not in _RENDERERS:
         raise UsageError(f"-o {output}: a report is written as {', '.join(_RENDERERS)}; name such a file")

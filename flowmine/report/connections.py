@@ -22,7 +22,7 @@ _COUNTS = ("events", "delivered", "audited")
 _DROPPED = ("dropped_egress", "dropped_ingress", "l7_denied", "other_drops")
 _TIMES = ("first", "last")
 _MILLION = 1_000_000
-_ADDRESSES, _NAMES, _REQUESTS = 6, 12, 12
+_ADDRESSES, _NAMES, _REQUESTS, _SAMPLES = 6, 12, 12, 2
 _WORST = ("error", "deny-rule", "denied", "allowed", "no-policy")
 
 
@@ -95,6 +95,8 @@ class _Details:
     def __init__(self, known: Recorded) -> None:
         self._known = known
         self._reasons = _grouped(known.edges.reasons, ("side", "drop_reason", "denied_by"), "count")
+        self._hours = _listed(known.edges.hours, ("hour",))
+        self._samples = _listed(known.edges.samples, ("time", "uuid"))
         self._requests = _grouped(known.edges.requests, ("method", "host", "path", "denied"), "count")
 
     def of(self, rows: Sequence[int]) -> dict[str, Any]:
@@ -109,6 +111,8 @@ class _Details:
             name for own, other in outside for name in self._known.names_of(other.party, own.ip)
         )
         return {
+            "hours": len({hour for row in rows for (hour,) in self._hours.get(row, ()) if hour >= 0}),
+            "samples": self._some_events(rows),
             "addresses": addresses[:_ADDRESSES],
             "address_count": len(addresses),
             "names": names[:_NAMES],
@@ -117,6 +121,26 @@ class _Details:
                 :_REQUESTS
             ],
         }
+
+    def _some_events(self, rows: Sequence[int]) -> tuple[tuple[int, str], ...]:
+        """Return the earliest of the events kept of some edges; old Hubble gives events no uuid, and then none."""
+        events = sorted(event for row in rows for event in self._samples.get(row, ()) if event[1])
+        return tuple((time // _MILLION, uuid) for time, uuid in events[:_SAMPLES])
+
+
+def _listed(table: pa.Table, names: Sequence[str]) -> dict[int, list[tuple[Any, ...]]]:
+    found: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    columns = (
+        (
+            table[name].cast(pa.int64())
+            if pa.types.is_timestamp(table.schema.field(name).type)
+            else table[name]
+        )
+        for name in ("edge", *names)
+    )
+    for edge, *values in zip(*(column.to_pylist() for column in columns), strict=True):
+        found[edge].append(tuple(values))
+    return found
 
 
 def _grouped(table: pa.Table, keys: Sequence[str], count: str) -> dict[int, Counter[tuple[Any, ...]]]:

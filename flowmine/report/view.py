@@ -98,7 +98,8 @@ class Connection:
 
     ``recommended`` are the (policy, rule) of recommended policies that admit it; ``egress`` and ``ingress`` what those
     in force say, None where none were given; ``reasons`` are (side, reason, who denied, count); ``requests``
-    (method, host, path, count, denied); ``drops`` are places in `View.drops`.
+    (method, host, path, count, denied); ``hours`` counts the clock hours in which it was seen; ``samples`` are a few
+    of its events as (time, uuid), to find them in the capture; ``drops`` are places in `View.drops`.
     """
 
     source: int
@@ -119,6 +120,8 @@ class Connection:
     names: tuple[str, ...] = ()
     reasons: tuple[tuple[str, str, str, int], ...] = ()
     requests: tuple[tuple[str, str, str, int, bool], ...] = ()
+    hours: int = 0
+    samples: tuple[tuple[int, str], ...] = ()
     recommended: tuple[tuple[int, int], ...] = ()
     egress: Side | None = None
     ingress: Side | None = None

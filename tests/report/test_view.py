@@ -146,6 +146,20 @@ def test_nothing_is_lost_by_folding(name):
     assert sum(table["delivered"].to_pylist()) == sum(each.delivered for each in view.connections)
 
 
+def test_a_connection_names_some_of_its_flows():
+    """Its earliest events are told by time and uuid, and in how many hours it was seen; an old Hubble has no uuids."""
+    found = connection(sample_view("three-tier"), "default/frontend", "default/backend", 80)
+    times = [at for at, _ in found.samples]
+    assert sorted(times) == times and found.first <= times[0] and times[-1] <= found.last
+    assert 1 < found.hours <= 24
+    wanted = {uuid for _, uuid in found.samples}
+    records = open_flows("sample_flows/three-tier").records()
+    assert wanted == {
+        record["flow"]["uuid"] for _, record, _ in records if record.get("flow", {}).get("uuid") in wanted
+    }
+    assert {()} == {each.samples for each in sample_view("empire").connections}
+
+
 def test_what_is_no_workload_stands_once_as_caller_and_once_as_called():
     """The outside and the platform have a group for each direction, so that the map reads from left to right."""
     view = sample_view("linkding")
