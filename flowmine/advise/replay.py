@@ -14,6 +14,7 @@ from flowmine.engine.queries import NONE, Queries
 from flowmine.labels import is_pod_id
 from flowmine.policy.model import Direction
 from flowmine.schema import EDGE_KEY
+from flowmine.synth.contacts import canonical_ip
 
 __all__ = ["Asker", "Batch", "NamesOf", "Question", "is_dual_stack", "replay"]
 
@@ -164,7 +165,8 @@ def _party(
     names: tuple[str, ...],
     named_ports: tuple[NamedPort, ...],
 ) -> Party:
-    return Party(ends.get(end, _NOBODY)[0], ip, names, named_ports if is_pod_id(end) else ())
+    address = canonical_ip(ip) if ip else ip
+    return Party(ends.get(end, _NOBODY)[0], address, names, named_ports if is_pod_id(end) else ())
 
 
 def _requests(edges: Edges, rows: Sequence[int]) -> Iterable[tuple[int, tuple[str, str, str], int]]:

@@ -41,6 +41,13 @@ def test_everything_delivered_is_allowed(per, options):
     assert 5 == found.proof.judged  # web out, api in twice and out twice; the resolver's side is no policy's
 
 
+@pytest.mark.parametrize("ip", ["192.0.2.1", "::ffff:192.0.2.1", "2001:DB8:0::1", "2001:db8::1"])
+def test_an_address_is_one_however_it_is_written(ip):
+    """The rule that is written for an address admits it, mapped into IPv6 or in capitals."""
+    capture = Capture().talk(API, place("reserved:world", ip=ip), 443).talk(WEB, API, 80)
+    assert 3 == recommend(capture.edges()).proof.judged
+
+
 def test_a_gap_is_found():
     """The proof finds an edge that the policies deny, and on which side."""
     edges = Capture().talk(WEB, API, 8080).edges()
