@@ -1,6 +1,7 @@
 """Drops with their causes and fixes, as a table and as cards to unfold."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -53,6 +54,14 @@ class Drops(Frame):
         """What the answer does not hold for, and which policies have no effect."""
         ineffective = self.report.policies.ineffective if self.report.policies else ()
         return (*summary(self.report)[1:], *(f"no effect: {each}" for each in ineffective))
+
+    def pick(self, *rows: int) -> "Drops":
+        """Return the drops of some rows of the table alone: `fixed` then holds their changes and no others.
+
+        Raise IndexError where there is no such row.
+        """
+        chosen = tuple(self.report.drops[row] for row in rows)
+        return Drops(replace(self.report, drops=chosen, scans=()), self._texts)
 
     @cached_property
     def fixed(self) -> PolicySet:

@@ -72,7 +72,7 @@ class Flows(Frame):
 
     def edges(self) -> EdgeFrame:
         """Return who talked to whom, on which port, and what became of it."""
-        return EdgeFrame(self.settled(), self._narrowed)
+        return self._edge_frame
 
     def drops(
         self,
@@ -203,6 +203,10 @@ class Flows(Frame):
     def _made(self) -> pa.Table:
         held = self.reading.held
         return named(held.table, held.endpoints)
+
+    @cached_property
+    def _edge_frame(self) -> EdgeFrame:
+        return EdgeFrame(self.settled(), self._narrowed)
 
     @cached_property
     def _labels(self) -> dict[tuple[str, str], list[str]]:

@@ -74,4 +74,4 @@ class FlowMap(Frame):
         return self.svg
 
     def _repr_html_(self) -> str:
-        return markup.card(self.title, f'<div class="scroll">{self.svg}</div>')
+        return markup.card(self.title, f'<div class="wide">{self.svg}</div>')

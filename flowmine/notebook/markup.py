@@ -21,10 +21,10 @@ _STYLE = """<style>
   --audited: light-dark(#8a5a00, #e3b341); --other: light-dark(#6b4fb3, #b9a2ff);
   --unseen: light-dark(#64707d, #9aa7b4); --line: #8884; --soft: #8882; font: 13px/1.45 system-ui, sans-serif; }
 [data-jp-theme-light="false"] .flowmine, .vscode-dark .flowmine { color-scheme: dark; }
-.flowmine .scroll { max-height: 36em; overflow: auto; }
+.flowmine .scroll { max-height: 36em; overflow: auto; } .flowmine .wide { overflow-x: auto; }
 .flowmine table { border-collapse: collapse; font-size: 12.5px; }
 .flowmine th, .flowmine td { text-align: left; padding: .2rem .6rem; border-bottom: 1px solid var(--line);
-  vertical-align: top; max-width: 34em; overflow-wrap: anywhere; unicode-bidi: isolate; }
+  vertical-align: top; max-width: 34em; overflow-wrap: break-word; unicode-bidi: isolate; }
 .flowmine td.number, .flowmine th.number { text-align: right; font-variant-numeric: tabular-nums; }
 .flowmine .delivered { color: var(--delivered); } .flowmine .dropped { color: var(--dropped); }
 .flowmine .audited { color: var(--audited); } .flowmine .other { color: var(--other); }

@@ -10,7 +10,7 @@ from typing import Any
 
 from flowmine.ingest import Progress
 
-__all__ = ["bar_html", "shown_progress"]
+__all__ = ["Bar", "bar_html", "shown_progress"]
 
 _EVERY = 0.25
 _PATIENCE = 0.5
@@ -25,7 +25,7 @@ def shown_progress(what: str) -> Iterator[Callable[[Progress], None] | None]:
     if not _in_notebook():
         yield None
         return
-    bar = _Bar(what)
+    bar = Bar(what)
     try:
         yield bar.feed
     finally:
@@ -39,32 +39,44 @@ def _in_notebook() -> bool:
     return hasattr(shell, "kernel")
 
 
-class _Bar:
-    """One display that is written over."""
+class Bar:
+    """One display that is written over: after half a second, a few times a second, and emptied at the end.
 
-    def __init__(self, what: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._what, self._clock = what, clock
+    ``show`` is given HTML and what it returned the time before; ``clock`` counts seconds.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        show: Callable[[str, Any], Any] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Name what is read."""
+        self._what, self._show, self._clock = what, show or _displayed, clock
         self._began = clock()
         self._due = self._began + _PATIENCE
-        self._display: Any = None
+        self._handle: Any = None
 
     def feed(self, progress: Progress) -> None:
+        """Show how far the reading is, where it is time to."""
         now = self._clock()
-        if now < self._due:
-            return
-        self._due = now + _EVERY
-        self._write(bar_html(self._what, progress, now - self._began))
+        if now >= self._due:
+            self._due = now + _EVERY
+            self._handle = self._show(bar_html(self._what, progress, now - self._began), self._handle)
 
     def close(self) -> None:
-        if self._display is not None:
-            self._write("")
+        """Leave nothing behind."""
+        if self._handle is not None:
+            self._show("", self._handle)
 
-    def _write(self, html: str) -> None:
-        shower: Any = import_module("IPython.display")
-        if self._display is None:
-            self._display = shower.display(shower.HTML(html), display_id=True)
-        else:
-            self._display.update(shower.HTML(html))
+
+def _displayed(html: str, handle: Any) -> Any:
+    """Display HTML, in the place of what was displayed before."""
+    shower: Any = import_module("IPython.display")
+    if handle is None:
+        return shower.display(shower.HTML(html), display_id=True)
+    handle.update(shower.HTML(html))
+    return handle
 
 
 def bar_html(what: str, progress: Progress, elapsed: float) -> str:

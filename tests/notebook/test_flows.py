@@ -254,6 +254,18 @@ def test_the_changes_of_drops_admit_what_was_dropped(sample: str) -> None:
     assert {policy.ref for policy in in_force.policies} <= {policy.ref for policy in before.fixed.policies}
 
 
+def test_one_drop_is_tried_alone() -> None:
+    """Of the changes only the picked one is made: it lets through what was asked for and nothing else."""
+    drops = three_tier().drops(IN_FORCE)
+    for place, row in enumerate(drops.to_pylist()):
+        if row["stands"]:
+            tried = three_tier().simulate(drops.pick(place).fixed, IN_FORCE)
+            found = [(each["kind"], each["source"], each["destination"]) for each in tried.to_pylist()]
+            assert [("newly allowed", row["source"], row["destination"])] == found
+    with pytest.raises(IndexError):
+        drops.pick(99)
+
+
 def test_drops_are_policies_and_findings_too() -> None:
     """The changed policies as YAML, and what continuous integration is told."""
     found = three_tier().drops(IN_FORCE)
