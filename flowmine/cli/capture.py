@@ -8,7 +8,7 @@ import click
 
 from flowmine.cli.filters import FilteredCommand
 from flowmine.cli.inputs import Capture, capture_inputs
-from flowmine.cli.running import followed, seconds, stopping
+from flowmine.cli.running import BATCH_ROWS, followed, give_memory_back, seconds, stopping
 
 if TYPE_CHECKING:
     from flowmine.ingest.captureredact import Redaction
@@ -68,8 +68,10 @@ def capture(
 
     retention = parse_retention(retain) if retain else Retention()
     redaction = _redaction(redact, redact_key, out)
+    give_memory_back()
     capture = followed(capture)
     with Folder(out) as folder, stopping() as (stopped, when_stopped):
+        folder.put_view()
         windows = folder.windows()
         _same_redaction(windows, redaction)
         cursor = manifest_of(max(windows, key=serial_of)).cursor if windows else {}
@@ -88,7 +90,8 @@ def capture(
 
 
 def _options(capture: Capture, cursor: dict[str, Any]) -> dict[str, Any]:
-    return {} if capture.live is None else {"tick": 1.0, "resume": cursor.get("relay", {})}
+    live = {"tick": 1.0, "resume": cursor.get("relay", {})} if capture.live is not None else {}
+    return {"batch_rows": BATCH_ROWS, **live}
 
 
 def _redaction(what: str, key: Path | None, out: Path) -> "Redaction | None":

@@ -15,7 +15,10 @@ from flowmine.errors import UsageError
 if TYPE_CHECKING:
     from flowmine.cli.inputs import Capture
 
-__all__ = ["followed", "seconds", "stopping"]
+__all__ = ["BATCH_ROWS", "followed", "give_memory_back", "seconds", "stopping"]
+
+BATCH_ROWS = 1 << 15
+"""Of what is left running: half of the usual number, for as much less memory and no less speed."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -44,6 +47,20 @@ def followed(capture: "Capture") -> "Capture":
     ends = selection.first or selection.last or selection.until is not None
     window = replace(live.window, follow=live.window.follow or not ends)
     return replace(capture, live=replace(live, window=window))
+
+
+def give_memory_back() -> None:
+    """Let Arrow take memory from an allocator that gives back soon what it does not use.
+
+    Arrow's usual one keeps the peak of every batch: over days a third more for nothing.
+    """
+    import pyarrow as pa
+
+    try:
+        pool = pa.jemalloc_memory_pool()
+    except NotImplementedError:  # not in every build
+        pool = pa.system_memory_pool()
+    pa.set_memory_pool(pool)
 
 
 @contextmanager

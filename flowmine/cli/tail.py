@@ -15,7 +15,7 @@ from flowmine.cli.filters import FilteredCommand
 from flowmine.cli.fromcluster import FromCluster, cluster_options
 from flowmine.cli.inputs import Capture, capture_inputs
 from flowmine.cli.policiesinforce import Agents, agent_options
-from flowmine.cli.running import followed, seconds, stopping
+from flowmine.cli.running import BATCH_ROWS, followed, give_memory_back, seconds, stopping
 from flowmine.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,12 +75,15 @@ def tail(capture: Capture, selection: "Selection", **asked: Any) -> None:
     With a capture as INPUT it is read to its end. Lost events, gaps and failures are told, never hidden.
     """
     _contradictions(selection, asked)
+    give_memory_back()
     capture = followed(capture)
     with ExitStack() as stack:
         stopped, when_stopped = stack.enter_context(stopping())
         folder, before = _state(stack, asked["state"])
         cursor = before.cursor if before else {}
-        options = {} if capture.live is None else {"tick": 1.0, "resume": cursor.get("relay", {})}
+        options: dict[str, Any] = {"batch_rows": BATCH_ROWS}
+        if capture.live is not None:
+            options |= {"tick": 1.0, "resume": cursor.get("relay", {})}
         view = asked["output"] == "view" or (asked["output"] == "auto" and sys.stdout.isatty())
         columns = (*_columns(bool(asked["l7"])), "node_name")
         reading = stack.enter_context(capture.reading(selection, bar=False, columns=columns, **options))

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from flowmine.schema import VERSION
 
 __all__ = [
     "MANIFEST",
+    "VIEW",
     "Folder",
     "Manifest",
     "Pending",
@@ -37,6 +39,9 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 """The file that makes a folder a window; its first key is ``flowmine``."""
+
+VIEW = "capture.sql"
+"""The file beside the windows of a capture that joins their tables for DuckDB."""
 
 _TEMPORARY = ".tmp-"
 _ROW_GROUP = 1 << 15
@@ -248,10 +253,21 @@ class Folder:
     def remove(self, window: Path) -> None:
         """Remove a window at once: it is renamed first, so that nobody reads half of one."""
         with _told(window):
+            if window.is_file():
+                window.unlink()
+                return
             hidden = window.with_name(f"{_TEMPORARY}{window.name.removeprefix(_TEMPORARY)}-removed")
             shutil.rmtree(hidden, ignore_errors=True)
             window.rename(hidden)
             shutil.rmtree(hidden)
+
+    def put_view(self) -> None:
+        """Write the view that joins a capture's tables beside its windows."""
+        text = files("flowmine").joinpath("ingest", VIEW).read_bytes()
+        with _told(self.path):
+            beside = self.path / f"{_TEMPORARY}{VIEW}"
+            beside.write_bytes(text)
+            beside.replace(self.path / VIEW)
 
     def next_serial(self) -> int:
         """Return a number higher than that of every window so far; names end with it."""

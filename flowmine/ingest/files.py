@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from flowmine.errors import InputError
 from flowmine.ingest.ahead import ahead
-from flowmine.ingest.capturewindow import MANIFEST, is_window, manifest_of, windows
+from flowmine.ingest.capturewindow import MANIFEST, VIEW, is_window, manifest_of, windows
 from flowmine.ingest.compression import CutShort, Readable, compression_of, decompress
 from flowmine.ingest.formats import HEAD, Format, first_time, format_of, holds_events
 from flowmine.ingest.framing import decoded_text
@@ -114,7 +114,11 @@ class Input:
         raw = self._raw()
         first = next(raw, b"")
         self.compressed = compression_of(first) is not None
-        return decompress(_chained(first, raw))
+        return decompress(_chained(first, raw), self._raw_again if self.repeatable else None)
+
+    def _raw_again(self) -> Iterator[bytes]:
+        self.read = 0
+        return self._raw()
 
     def _raw(self) -> Iterator[bytes]:
         try:
@@ -251,6 +255,8 @@ def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
             yield Path(parent)
             continue
         folders[:] = _descended(Path(parent), folders, recursive=recursive)
+        if VIEW in names and any(is_window(Path(parent, name)) for name in folders):
+            names.remove(VIEW)
         for name in sorted(names):
             path = Path(parent, name)
             if not name.startswith(".") and path.is_file():

@@ -31,6 +31,7 @@ def resident() -> int:
 
 def follow(address: str, state: str, flows: str) -> dict[str, Any]:
     """Follow a server until so many events have come, as the command does; return what became of them."""
+    from flowmine.cli.running import BATCH_ROWS, give_memory_back
     from flowmine.edges import COLUMNS
     from flowmine.ingest.capturewindow import Folder
     from flowmine.ingest.relay import RelayOptions, Server, open_relay
@@ -38,8 +39,9 @@ def follow(address: str, state: str, flows: str) -> dict[str, Any]:
     from flowmine.live.state import Store, load
     from flowmine.live.tail import Every, Tail
 
+    give_memory_back()
     total, memory = int(flows), []
-    options = RelayOptions(follow=True, tick=1.0)
+    options = RelayOptions(follow=True, tick=1.0, batch_rows=BATCH_ROWS)
     source = open_relay(Server(address), columns=(*COLUMNS, "node_name"), options=options)
     with Folder(Path(state)) as folder:
         tail = Tail(
