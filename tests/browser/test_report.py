@@ -76,6 +76,14 @@ def test_a_dropped_connection_shows_its_fix_and_what_policies_say(opened, pages)
     assert copied.startswith("---") and "\n+" in copied
 
 
+def test_a_scan_is_told_to_need_no_change(opened, pages):
+    """A dropped connection that is part of a scan has neither rule nor change, and says why."""
+    found = opened(pages["three-tier"])
+    found.page.locator("#table tbody tr:has-text('4153/TCP') button").first.click()
+    assert "part of a scan" in found.panel.inner_text()
+    assert 0 == found.panel.locator("details, figure").count()
+
+
 def test_a_line_of_the_map_leads_to_its_connections(opened, pages):
     """A line of one connection shows that; of several, the list of them."""
     found = opened(pages["linkding"])

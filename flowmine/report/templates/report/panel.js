@@ -134,7 +134,10 @@ function connectionPanel({ connection: place }) {
 }
 
 function dropDetails(each) {
-  if (!each.drops.length) return [];
+  if (!each.drops.length) {
+    if (!['dropped', 'audited', 'other'].includes(each.outcome)) return [];
+    return [el('p', { class: 'quiet' }, 'No change is proposed for it: it is part of a scan, its cause is gone, or no policy did it (see Drops).')];
+  }
   const copies = each.drops.map((place) => {
     const copied = $(`drop-${place}`).cloneNode(true);
     copied.removeAttribute('id');
