@@ -88,8 +88,9 @@ class Drops(Frame):
         return drop_table(self.report)
 
     def _details(self) -> Iterable[str]:
-        for text in drop_texts(self.report):
-            yield markup.fold(f"{text.title}: {text.cause}", "".join(_fix(text)))
+        texts = drop_texts(self.report)
+        folds = (markup.fold(f"{each.title}: {each.cause}", "".join(_fix(each))) for each in texts)
+        return markup.some(folds, "groups")
 
 
 def _ref(manifest: Mapping[str, Any]) -> tuple[str, str, str]:

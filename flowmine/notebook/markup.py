@@ -3,15 +3,19 @@
 Colours are those of the report's map (light and dark), and a word has the colour that it has there.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
+from itertools import islice
 
 from flowmine.report.tables import Column, Table, clean
 
-__all__ = ["ROWS_SHOWN", "card", "code", "diff", "facts", "fold", "plain", "table"]
+__all__ = ["FOLDS_SHOWN", "ROWS_SHOWN", "card", "code", "diff", "facts", "fold", "plain", "some", "table"]
 
 ROWS_SHOWN = 100
 """Rows that a notebook is shown of a table; the rest is counted."""
+
+FOLDS_SHOWN = 50
+"""Parts to unfold that a notebook is given; the rest is counted."""
 
 _LONGEST = 300
 """Characters of a cell that are shown."""
@@ -82,6 +86,15 @@ def table(shown: Table) -> str:
 def fold(summary: str, inside: str) -> str:
     """Return a part (HTML) that is shown when its summary (text) is clicked on."""
     return f"<details><summary>{_text(summary)}</summary>{inside}</details>"
+
+
+def some(parts: Iterable[str], what: str) -> Iterator[str]:
+    """Yield the first parts, and how many more there are of what they show: a notebook is kept as a file."""
+    left = iter(parts)
+    yield from islice(left, FOLDS_SHOWN)
+    more = sum(1 for _ in left)
+    if more:
+        yield f'<p class="quiet">and {more:,} more {_text(what)}</p>'
 
 
 def code(text: str) -> str:

@@ -146,7 +146,9 @@ class PolicySet(policyset.PolicySet):
             markup.fold(f"{row['kind']} {row['namespace']}/{row['name']}", markup.code(row["yaml"]))
             for row in self.table.to_pylist()
         )
-        return markup.card(self._listing().title, *folds, markup.facts(self.effects()))
+        return markup.card(
+            self._listing().title, *markup.some(folds, "policies"), markup.facts(self.effects())
+        )
 
     def _listing(self) -> Frame:
         count = len(self.policies)

@@ -160,12 +160,12 @@ class Recommended(Frame):
         return Table(headings, tuple(rows))
 
     def _details(self) -> Iterable[str]:
-        for proposal, text in documents(self._proposals, self._witness, EvidenceIn.COMMENTS):
-            yield markup.fold(f"{proposal.policy.namespace or ''}/{proposal.policy.name}", markup.code(text))
-
-    @property
-    def _proposals(self) -> tuple[Proposal, ...]:
-        return self.found.proposals
+        shown = documents(self.found.proposals, self._witness, EvidenceIn.COMMENTS)
+        folds = (
+            markup.fold(f"{each.policy.namespace or ''}/{each.policy.name}", markup.code(text))
+            for each, text in shown
+        )
+        return markup.some(folds, "policies")
 
 
 class Merged:

@@ -384,3 +384,15 @@ def test_every_sample_answers_every_question(sample: str) -> None:
         assert pa.table(answer).num_rows == len(answer)
         assert answer.title in repr(answer)
         assert answer._repr_html_().count("<div") == answer._repr_html_().count("</div>")
+
+
+def test_recorded_windows_are_captures_too(tmp_path: Path) -> None:
+    """What `flowmine capture` wrote answers like the capture that it was made of."""
+    kept = CliRunner().invoke(main, ["capture", str(THREE_TIER), "-q", "-d", str(tmp_path / "kept")])
+    assert 0 == kept.exit_code
+    flows = flowmine.read(tmp_path / "kept")
+    assert three_tier().edges().table == flows.edges().table
+    expected = three_tier().filter(verdict="DROPPED", namespace="default").table
+    assert expected.column("uuid") == flows.filter(verdict="DROPPED", namespace="default").table.column(
+        "uuid"
+    )

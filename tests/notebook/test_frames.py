@@ -97,6 +97,14 @@ def test_outcomes_have_the_colours_of_the_map() -> None:
     assert [] == [colour for colour in colours if colour not in markup.card("")]
 
 
+def test_a_notebook_is_given_some_policies_and_told_of_the_rest() -> None:
+    """A notebook is kept as a file: hundreds of policies do not all go into it."""
+    assert ["a"] * 50 + ['<p class="quiet">and 2 more policies</p>'] == list(
+        markup.some("a" * 52, "policies")
+    )
+    assert ["a"] * 50 == list(markup.some("a" * 50, "policies"))
+
+
 def test_a_diff_is_coloured_line_by_line() -> None:
     """What comes and goes has a colour of its own, and nothing in it is markup."""
     expected = (
