@@ -29,6 +29,12 @@ def _gzip() -> Any:
     return zlib.decompressobj(wbits=31)
 
 
+def _isal() -> Any:
+    from isal import isal_zlib
+
+    return isal_zlib.decompressobj(wbits=31)
+
+
 def _zstd() -> Any:
     import zstandard
 
@@ -49,9 +55,13 @@ def compression_of(head: bytes) -> str | None:
     return next((name for name, (magic, _) in _MAKERS.items() if head.startswith(magic)), None)
 
 
-def decompress(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def decompress(
+    chunks: Iterator[bytes], again: Callable[[], Iterator[bytes]] | None = None
+) -> Iterator[bytes]:
     """Yield the content of a stream given in pieces of any size, decompressed as its first bytes tell.
 
+    With ``again``, which gives the same stream anew, gzip is inflated by isal, twice as fast as zlib; where the stream
+    is broken, zlib reads it again, for only its state can be copied to salvage what comes before the break.
     Raise `CutShort` where a member ends too early or is corrupt, after all that could be read was yielded.
     """
     head = b""
@@ -64,8 +74,25 @@ def decompress(chunks: Iterator[bytes]) -> Iterator[bytes]:
         if head:
             yield head
         yield from chunks
+    elif kind == "gzip" and again is not None:
+        yield from _inflated(head, chunks, again)
     else:
         yield from _gathered(_members(kind, _pieces(head, chunks, _STEPS.get(kind, _STEP))))
+
+
+def _inflated(head: bytes, chunks: Iterator[bytes], again: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
+    given = 0
+    try:
+        for content in _gathered(_members("gzip", _pieces(head, chunks, _STEP), _isal)):
+            yield content
+            given += len(content)
+        return
+    except CutShort:
+        pass
+    for content in decompress(again()):
+        if len(content) > given:
+            yield content[given:]
+        given -= min(given, len(content))
 
 
 def _gathered(contents: Iterator[bytes]) -> Iterator[bytes]:
@@ -92,8 +119,9 @@ def _pieces(head: bytes, chunks: Iterator[bytes], step: int) -> Iterator[bytes]:
         yield from (chunk[at : at + step] for at in range(0, len(chunk), step))
 
 
-def _members(kind: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    magic, make = _MAKERS[kind]
+def _members(kind: str, pieces: Iterator[bytes], faster: Callable[[], Any] | None = None) -> Iterator[bytes]:
+    magic, usual = _MAKERS[kind]
+    make = faster or usual
     member, read = None, 0
     for piece in pieces:
         read += len(piece)

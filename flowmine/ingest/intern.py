@@ -6,7 +6,7 @@ One pod has several raw forms: `ID` and `workloads` exist only in its own node's
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
@@ -24,6 +24,8 @@ UNSEEN, HAS_ID, HOST, PLACE = range(4)
 """What a raw form says of where the end is: nothing; a local endpoint; the node itself; not on the node."""
 
 _Value = TypeVar("_Value", int, str)
+
+_NodesOf: TypeAlias = Callable[[npt.NDArray[np.int64]], Sequence[str | None]]
 
 _FEW = 8
 _CACHE_BYTES = 48 << 20
@@ -128,12 +130,12 @@ class Endpoints:
         self._arrays: tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]] | None = None
 
     def ids(
-        self, raws: Sequence[Any] | pa.Array, nodes: Sequence[str | None]
+        self, raws: Sequence[Any] | pa.Array, nodes_of: _NodesOf
     ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int8]]:
         """Return the ids of raw endpoint objects (bytes; empty where absent) and what each says of its place.
 
-        ``nodes`` are the emitting nodes, repeated where there are fewer than endpoints: their cluster is that of an
-        endpoint which names none itself. Raise InputError where two different endpoints hash to one id.
+        ``nodes_of`` gives the emitting nodes of some of them: their cluster is that of an endpoint which names none
+        itself. Raise InputError where two different endpoints hash to one id.
         """
         if self._bytes > _CACHE_BYTES:
             self._forget()
@@ -147,7 +149,7 @@ class Endpoints:
             )
         ids, floating, local = (array[numbers] for array in self._arrays)
         if floating.any():
-            self._place(ids, np.flatnonzero(floating), numbers, nodes)
+            self._place(ids, np.flatnonzero(floating), numbers, nodes_of)
         return ids, local
 
     def told(self, raws: Sequence[Any] | pa.Array) -> Told:
@@ -165,15 +167,12 @@ class Endpoints:
         ids: npt.NDArray[np.uint64],
         rows: npt.NDArray[np.int64],
         numbers: npt.NDArray[np.int64],
-        nodes: Sequence[str | None],
+        nodes_of: _NodesOf,
     ) -> None:
         """Fill in the ids of forms that take their cluster from the emitting node."""
         known, clusters = self._of_cluster, _Clusters()
-        places = rows.tolist()
-        keys = [
-            (number, clusters[nodes[row % len(nodes)]])
-            for number, row in zip(numbers[rows].tolist(), places, strict=True)
-        ]
+        named = map(clusters.__getitem__, nodes_of(rows))
+        keys = list(zip(numbers[rows].tolist(), named, strict=True))
         for key in set(keys).difference(known):
             known[key] = self._register(self._forms[key[0]], key[1])
         ids[rows] = list(map(known.__getitem__, keys))

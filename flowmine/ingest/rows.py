@@ -96,6 +96,11 @@ class Rows(ABC):
     def nodes(self) -> Sequence[str | None]:
         """Names of the emitting nodes."""
 
+    def nodes_of(self, rows: Ints) -> Sequence[str | None]:
+        """Return the names of the nodes that emitted some of the flows."""
+        nodes = self.nodes
+        return [nodes[row] for row in rows.tolist()]
+
     @property
     @abstractmethod
     def reasons(self) -> pa.Array:
@@ -153,7 +158,9 @@ class Rows(ABC):
         An endpoint number is given to the emitting node's own endpoints, so where one end has it and the other has
         not, the other is elsewhere; where neither has, a field mask may have left it out.
         """
-        ids, places = self.tools.endpoints.ids(self.raw_ends(), self.nodes)
+        ids, places = self.tools.endpoints.ids(
+            self.raw_ends(), lambda rows: self.nodes_of(rows % self.length)
+        )
         source, target = places[: self.length], places[self.length :]
         return (
             End(ids[: self.length], _local(source, target)),

@@ -28,8 +28,9 @@ __all__ = ["StretchRows", "decoded"]
 _Codes = npt.NDArray[np.int32]
 _BAD = (ValueError, RecursionError, OverflowError)
 _OUTER = b'},"node_name":"'
-_PASSED_OVER = (b'"socket_cookie":"', b'"cgroup_id":"', b'"proxy_port":', b'"latency_ns":"')
-"""Keys whose numbers differ from line to line, and which no column is made of."""
+_SOCK = b'"Type":"SOCK"'
+_PASSED_OVER = ((b'"proxy_port":', b'"latency_ns":"'), (b'"socket_cookie":"', b'"cgroup_id":"'))
+"""Keys whose numbers differ from line to line, and which no column is made of: of usual events, of those of sockets."""
 _FIRST_DIGITS = (b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9")
 
 
@@ -60,7 +61,7 @@ def _inner(tail: bytes) -> bytes:
     members, found, node = tail.rpartition(_OUTER)
     if not found or node.find(b'"') != len(node) - 1 or b"\\" in node:
         raise ValueError("a line that ends in an unusual way")
-    for key in _PASSED_OVER:
+    for key in _PASSED_OVER[members.startswith(_SOCK)]:
         before, found, after = members.partition(key)
         if found and after[:1] in _FIRST_DIGITS:
             members = before + found + b"1" + after.lstrip(b"0123456789")
@@ -179,9 +180,13 @@ class StretchRows(Rows):
         return times.column(_texts(self._stretches.times), unreadable)
 
     @property
-    def nodes(self) -> Sequence[str | None]:
+    def nodes(self) -> "_Spread":
         """Names of the emitting nodes."""
         return _Spread(self._rows("node_name").nodes, self._made[self._kind("node_name")].codes)
+
+    def nodes_of(self, rows: npt.NDArray[np.int64]) -> Sequence[str | None]:
+        """Return the names of the nodes that emitted some of the flows."""
+        return self.nodes.at(rows)
 
     @property
     def reasons(self) -> pa.Array:
@@ -234,6 +239,9 @@ class _Spread(Sequence[str | None]):
 
     def __getitem__(self, place: Any) -> Any:
         return self._values[self._codes[place]]
+
+    def at(self, places: npt.NDArray[np.int64]) -> list[str | None]:
+        return [self._values[code] for code in self._codes[places].tolist()]
 
 
 def _texts(rows: npt.NDArray[np.uint8]) -> pa.Array:

@@ -164,11 +164,14 @@ def test_the_cache_of_raw_forms_is_bounded_and_forgets_nothing_of_the_tables(
         )
         for number in range(200)
     ]
-    nodes = ["default/n"] * 50
+
+    def nodes_of(rows: Any) -> list[str]:
+        return ["default/n"] * len(rows)
+
     plain, small = Endpoints(), Endpoints()
-    first = [plain.ids(forms[at : at + 50], nodes)[0].tolist() for at in range(0, 200, 50)]
+    first = [plain.ids(forms[at : at + 50], nodes_of)[0].tolist() for at in range(0, 200, 50)]
     monkeypatch.setattr(intern, "_CACHE_BYTES", 10_000)
     for _ in range(2):
-        assert first == [small.ids(forms[at : at + 50], nodes)[0].tolist() for at in range(0, 200, 50)]
+        assert first == [small.ids(forms[at : at + 50], nodes_of)[0].tolist() for at in range(0, 200, 50)]
     assert plain.table() == small.table()
     assert plain.pods() == small.pods()

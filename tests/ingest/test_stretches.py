@@ -1,0 +1,216 @@
+"""Lines taken apart: whatever is written, the same comes out as from lines decoded whole."""
+
+import re
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowmine.ingest.stretches import cut
+from flowmine.ledger import Ledger
+from tests.cluster import Capture, replay
+from tests.cluster.systems import SYSTEMS
+from tests.ingest.making import SERVER, WORLD, lines, opened, read, record
+
+_ETHERNET = {"source": "5d:4e:1f:9a:35:01", "destination": "0e:cf:11:2c:de:f2"}
+
+
+def _hubble(number: int = 0, **changes: Any) -> bytes:
+    """Return a line in the order in which Hubble writes fields."""
+    order = [
+        "time",
+        "uuid",
+        "emitter",
+        "verdict",
+        "drop_reason",
+        "auth_type",
+        "ethernet",
+        "IP",
+        "l4",
+        "source",
+    ]
+    made = record(number, **changes)
+    flow = made["flow"]
+    head = {name: flow[name] for name in order if name in flow}
+    return lines(
+        {"flow": head | flow, **{name: made[name] for name in ("node_name", "time") if name in made}}
+    )
+
+
+def _whole(data: bytes) -> bytes:
+    """Return the same records in a spelling that is not taken apart."""
+    return data.replace(b'{"flow":', b'{"flow": ')
+
+
+def _told(ledger: Ledger) -> tuple[Any, ...]:
+    return (
+        ledger.entries,
+        ledger.flows,
+        ledger.bad,
+        ledger.named,
+        ledger.notes,
+        ledger.versions,
+        ledger.window,
+    )
+
+
+def _both(data: bytes, **options: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Return all that is read of lines taken apart, and of lines decoded whole."""
+    made = []
+    for text in (data, _whole(data)):
+        source = opened(text, **options)
+        table = read(source)
+        told = re.sub(r"column \d+|byte \d+", "", repr(_told(source.ledger)))
+        made.append((table.to_pylist(), source.endpoints.to_pylist(), source.pods.to_pylist(), told))
+    return made[0], made[1]
+
+
+_USUAL = b"".join(_hubble(number) for number in range(20))
+
+
+@pytest.mark.parametrize("system", sorted(SYSTEMS))
+@pytest.mark.parametrize("version", ["1.14", "1.19"])
+def test_a_cluster_reads_the_same_either_way(system: str, version: str) -> None:
+    """Every column, endpoint, pod and entry of the ledger is the same."""
+    data = b"".join(replay(SYSTEMS[system](), 1500, Capture(version=version)))
+    found = cut(data)
+    assert found is not None
+    assert len(found.begins) > 1400
+    apart, whole = _both(data)
+    assert whole == apart
+
+
+_CHANGES: dict[str, dict[str, Any]] = {
+    "hardware addresses": {"ethernet": _ETHERNET},
+    "odd hardware addresses": {"ethernet": {"source": 'x"y', "destination": "0e:cf:11:2c:de:f2"}},
+    "no address": {"IP": None},
+    "no node": {"node_name": None},
+    "no uuid": {"uuid": None},
+    "no time": {"time": None},
+    "short time": {"time": "2026-11-18T09:30:00Z"},
+    "no time at all": {"time": "2026-99-18T09:30:00.000456789Z"},
+    "a uuid with an escape": {"uuid": "0000000\n-2a9a-504f-8861-aeafd0b2ae29"[:36]},
+    "a port too large": {"l4": {"TCP": {"source_port": 70000, "destination_port": 80}}},
+    "a port of nothing": {"l4": {"UDP": {"source_port": 0, "destination_port": 53}}},
+    "one port": {"l4": {"UDP": {"destination_port": 53}}},
+    "SCTP": {"l4": {"SCTP": {"source_port": 4242, "destination_port": 36412}}},
+    "ICMP": {"l4": {"ICMPv4": {"type": 8, "code": 0}}},
+    "fields behind the ports": {"l4": {"TCP": {"source_port": 1, "destination_port": 65535, "x": {"y": 1}}}},
+    "a member beside layer 4": {
+        "l4": {"TCP": {"source_port": 1, "destination_port": 2}},
+        "tunnel": {"l": {}},
+    },
+    "the world": {"source": WORLD},
+    "no end": {"source": {}, "destination": {}},
+    "a drop": {"verdict": "DROPPED", "drop_reason": 133, "drop_reason_desc": "POLICY_DENIED"},
+    "a drop by number": {"verdict": "DROPPED", "drop_reason": 181},
+    "an odd verdict": {"verdict": "allowed"},
+    "a verdict by number": {"verdict": 2},
+    "old replies": {"is_reply": None, "reply": True},
+    "names": {"source_names": ["a.example"], "destination_names": ["b.example", "c.example"]},
+    "a Service": {"destination_service": {"name": "pg", "namespace": "db"}},
+    "a socket": {"Type": "SOCK", "socket_cookie": "827158112736", "cgroup_id": "6416"},
+    "a socket's cookie as text": {"Type": "SOCK", "socket_cookie": "0x1\\", "cgroup_id": "6416"},
+    "a proxy": {"proxy_port": 13372},
+    "a negative proxy": {"proxy_port": -1},
+    "counts": {"aggregate": {"ingress_flow_count": 3, "egress_flow_count": 2}},
+    "a request": {
+        "Type": "L7",
+        "l7": {"type": "REQUEST", "latency_ns": "12345", "http": {"method": "GET", "url": "http://a/b?c"}},
+    },
+    "an answer": {
+        "Type": "L7",
+        "l7": {"type": "RESPONSE", "dns": {"query": "a.example.", "ips": ["192.0.2.1"], "rcode": 0}},
+    },
+    "a nested source": {"extensions": {"x": {"y": {}}, "source": {"labels": []}, "destination": {}}},
+    "a text like a cut": {"Summary": '},"source":{"ID":1},"destination":{"ID":2},"Type":"L7"'},
+    "other letters": {"Summary": "größer ☃", "node_name": "default/knöt"},
+    "a node with a quote": {"node_name": 'default/"n'},
+    "an end that is no object": {"source": "x"},
+    "camel case": {"IP": None, "ip": {"source": "10.0.0.1"}},
+}
+
+
+@pytest.mark.parametrize("name", _CHANGES)
+def test_an_unusual_flow_reads_the_same_either_way(name: str) -> None:
+    """Among usual lines, a flow that differs in one point is read as it would be by itself."""
+    data = _USUAL + b"".join(_hubble(100 + number, **_CHANGES[name]) for number in range(3)) + _USUAL
+    apart, whole = _both(data, dedup=False)
+    assert whole == apart
+
+
+_LINES = {
+    "not JSON": b"this is not JSON\n",
+    "a blank line": b"\n",
+    "lost events": b'{"lost_events":{"source":"HUBBLE_RING_BUFFER","num_events_lost":"7"},"node_name":"n"}\n',
+    "a flow closed early": _hubble(7).replace(b'},"l4"', b'},"x":1},"y":{"l4":{}},"z":{"l4"', 1),
+    "a flow twice": _hubble(7).replace(b'"Type":', b'"x":{}},"flow":{"y":{},"Type":', 1),
+    "a field twice": _hubble(7).replace(b'"Type":', b'"verdict":"DROPPED","Type":', 1),
+    "a uuid twice": _hubble(7).replace(b'"Type":', b'"uuid":"x","Type":', 1),
+    "a source twice": _hubble(7).replace(b'"Type":', b'"source":{"labels":["reserved:host"]},"Type":', 1),
+    "an end in the middle": _hubble(7)[:400] + b"\n",
+    "a line in two": _hubble(7).replace(b',"Type"', b',\n"Type"', 1),
+    "an end that is none": _hubble(7).replace(b'},"destination"', b'}},"destination"', 1),
+    "a leading zero": _hubble(7).replace(b'"source_port":40007', b'"source_port":0007', 1),
+    "a port with a fraction": _hubble(7).replace(b'"source_port":40007', b'"source_port":40007.5', 1),
+    "another outer time": _hubble(7)[:-20] + b'0000000Z"}\n',
+    "another outer node": _hubble(7).replace(b'},"node_name":"default/node-1"', b'},"node_name":"x\\u0041"'),
+    "a key behind the node": _hubble(7)[:-2] + b',"x":1}\n',
+    "broken bytes": _hubble(7).replace(b"TCP Flags", b"TCP \xff Flags"),
+    "broken bytes in a label": _hubble(7).replace(b"app=web", b"app=\xff"),
+    "a broken uuid": _hubble(7).replace(b"-2a9a-", b"-\xff\xfe9a-"),
+    "CRLF": _hubble(7)[:-1] + b"\r\n",
+    "a space": _hubble(7).replace(b'"l4":', b'"l4" : '),
+}
+
+
+@pytest.mark.parametrize("name", _LINES)
+def test_an_unusual_line_reads_the_same_either_way(name: str) -> None:
+    """Among usual lines, a line of any other form is read, or told, as it would be by itself, and at its number."""
+    apart, whole = _both(_USUAL + _LINES[name] + _hubble(8) + _LINES[name] + _USUAL, dedup=False)
+    assert whole == apart
+
+
+@given(
+    st.lists(st.sampled_from([_hubble(number) for number in range(9)] + list(_LINES.values())), max_size=30)
+)
+@settings(max_examples=60, deadline=None)
+def test_any_mixture_reads_the_same_either_way(chosen: list[bytes]) -> None:
+    """Usual and unusual lines in any order give the same rows in the same order, and the same ledger."""
+    apart, whole = _both(b"".join(chosen) + _hubble(1), dedup=False)
+    assert whole == apart
+
+
+def test_most_of_what_differs_from_line_to_line_is_taken_out() -> None:
+    """Lines that differ in time, uuid, ports and hardware addresses alone have the same stretches."""
+    found = cut(
+        b"".join(
+            _hubble(
+                n, ethernet={"source": f"00:00:00:00:00:{n:02x}", "destination": f"01:00:00:00:00:{n:02x}"}
+            )
+            for n in range(64)
+        )
+    )
+    assert found is not None
+    assert {"head": 1, "l4": 1, "source": 1, "destination": 1, "tail": 1} == {
+        kind: len(stretches.unique()) for kind, stretches in found.kinds.items()
+    }
+    assert list(range(40000, 40064)) == found.ports.source.tolist()
+
+
+def test_what_is_mostly_of_another_form_is_not_taken_apart() -> None:
+    """A block with more than half of its lines in another form is left to those who read whole lines."""
+    assert cut(_hubble(1) + 3 * lines(record(2, Type=None, destination=SERVER))) is None
+    assert cut(b"") is None
+    assert cut(b"}" * 200) is None
+
+
+def test_rows_stay_in_the_order_of_lines() -> None:
+    """Flows of lines of another form stand where their lines stood."""
+    data = b"".join(
+        _hubble(n) if n % 3 else lines(record(n)).replace(b'"flow":', b'"flow" :') for n in range(40)
+    )
+    times: pa.ChunkedArray = read(opened(data, columns=["uuid"]))["uuid"]
+    assert [f"{n:08x}" for n in range(40)] == [uuid[:8] for uuid in times.to_pylist()]
