@@ -11,10 +11,11 @@ from flowmine.engine.entries import protocols_of
 from flowmine.engine.l7 import Request, canonical_name
 from flowmine.engine.party import NamedPort, Party
 from flowmine.engine.queries import NONE, Queries
-from flowmine.labels import is_pod_id
+from flowmine.labels import NAMESPACE_KEY, Label, is_pod_id, parse
+from flowmine.peers import Kind, kind_of
 from flowmine.policy.model import Direction
 from flowmine.schema import EDGE_KEY
-from flowmine.synth.contacts import canonical_ip
+from flowmine.synth.cidrs import address
 
 __all__ = ["Asker", "Batch", "NamesOf", "Question", "is_dual_stack", "replay"]
 
@@ -151,11 +152,19 @@ def is_dual_stack(edges: Edges) -> bool:
 
 
 def _ends(edges: Edges) -> dict[int, tuple[tuple[str, ...], str | None]]:
-    columns = (edges.endpoints[name].to_pylist() for name in ("id", "labels", "cluster_name"))
+    columns = (edges.endpoints[name].to_pylist() for name in ("id", "labels", "namespace", "cluster_name"))
     return {
-        identifier: (tuple(labels or ()), cluster)
-        for identifier, labels, cluster in zip(*columns, strict=True)
+        identifier: (_at_home(tuple(labels or ()), namespace), cluster)
+        for identifier, labels, namespace, cluster in zip(*columns, strict=True)
     }
+
+
+def _at_home(labels: tuple[str, ...], namespace: str | None) -> tuple[str, ...]:
+    """Return labels with the pod's namespace, which every pod's identity has, where the capture left that one out."""
+    home = Label("k8s", NAMESPACE_KEY, namespace or "")
+    if not namespace or kind_of(labels) is not Kind.POD or home in map(parse, labels):
+        return labels
+    return (*labels, str(home))
 
 
 def _party(
@@ -165,8 +174,13 @@ def _party(
     names: tuple[str, ...],
     named_ports: tuple[NamedPort, ...],
 ) -> Party:
-    address = canonical_ip(ip) if ip else ip
-    return Party(ends.get(end, _NOBODY)[0], address, names, named_ports if is_pod_id(end) else ())
+    at = address(ip) if ip else None
+    return Party(
+        ends.get(end, _NOBODY)[0],
+        None if at is None else str(at),
+        names,
+        named_ports if is_pod_id(end) else (),
+    )
 
 
 def _requests(edges: Edges, rows: Sequence[int]) -> Iterable[tuple[int, tuple[str, str, str], int]]:

@@ -4,6 +4,7 @@ import itertools
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from flowmine.synth.options import Generalisation, Options
@@ -31,6 +32,7 @@ _PRIVATE = tuple(
 )
 
 
+@lru_cache(maxsize=131072)
 def address(text: str) -> Address | None:
     """Return the address a text holds, an IPv4 one where it is mapped into IPv6; None where it holds none.
 

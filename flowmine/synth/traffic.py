@@ -8,6 +8,7 @@ import pyarrow as pa
 from flowmine.labels import UNKNOWN_ID
 from flowmine.peers import Kind
 from flowmine.schema import EDGES, check
+from flowmine.synth.cidrs import address
 from flowmine.synth.subjects import Workloads
 from flowmine.synth.universe import Party, Universe
 
@@ -126,5 +127,5 @@ def _spot(party: Party | None, ip: str | None, workloads: Workloads) -> Spot:
     if party.kind is Kind.ENTITY:
         return Spot(entity=party.entity, ip=ip or "", party=party.id, cluster=party.cluster)
     if party.kind is Kind.OUTSIDE:
-        return Spot(ip=ip or "", party=party.id, cluster=party.cluster)
+        return Spot(ip=ip if ip and address(ip) else "", party=party.id, cluster=party.cluster)
     return Spot(party=party.id, cluster=party.cluster)

@@ -6,11 +6,12 @@ import pytest
 
 from flowmine.advise.proof import Gap, prove
 from flowmine.advise.recommend import ProofError, proved, recommend
+from flowmine.labels import canonical
 from flowmine.policy.model import Direction, Entry, Kind, Policy, PortProtocol, PortRule, Rule, Selector
 from flowmine.synth.options import Options
 from flowmine.synth.scope import Per, Scope
 from flowmine.synth.synthesise import synthesise
-from tests.synth.made import Capture, place, pod
+from tests.synth.made import Capture, End, place, pod
 
 WEB = pod("shop", "", "Deployment/web", app="web")
 API = pod("shop", "", "Deployment/api", app="api")
@@ -46,6 +47,22 @@ def test_an_address_is_one_however_it_is_written(ip):
     """The rule that is written for an address admits it, mapped into IPv6 or in capitals."""
     capture = Capture().talk(API, place("reserved:world", ip=ip), 443).talk(WEB, API, 80)
     assert 3 == recommend(capture.edges()).proof.judged
+
+
+def test_what_is_no_address_is_told_and_stops_nothing():
+    """A peer whose address cannot be read is left out by name; the others get their rules."""
+    capture = Capture().talk(API, place("reserved:world", ip="fe80::1%eth0"), 443).talk(API, WEB, 80)
+    found = recommend(capture.edges())
+    assert (2, 1) == (found.proof.judged, len(found.synthesis.left_out.unnameable))
+
+
+@pytest.mark.parametrize(
+    "labels", [["k8s:app=old"], ["app=old"], ["app=old", "io.kubernetes.pod.namespace=shop"]]
+)
+def test_labels_without_the_namespace_are_of_it(labels):
+    """Captures that left the namespace out of the labels, or the source of labels, get policies that admit them."""
+    old = End(canonical(cluster_name="default", namespace="shop", labels=labels))
+    assert 3 == recommend(Capture().talk(old, API, 80).talk(DNS, old, 81).edges()).proof.judged
 
 
 def test_a_gap_is_found():
