@@ -10,7 +10,7 @@ from typing import Any
 
 from flowmine.ingest import Progress
 
-__all__ = ["Bar", "bar_html", "shown_progress"]
+__all__ = ["Bar", "bar_html", "displayed", "in_notebook", "shown_progress"]
 
 _EVERY = 0.25
 _PATIENCE = 0.5
@@ -22,7 +22,7 @@ def shown_progress(what: str) -> Iterator[Callable[[Progress], None] | None]:
 
     What is read within half a second shows nothing.
     """
-    if not _in_notebook():
+    if not in_notebook():
         yield None
         return
     bar = Bar(what)
@@ -32,7 +32,7 @@ def shown_progress(what: str) -> Iterator[Callable[[Progress], None] | None]:
         bar.close()
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
     """Tell whether a kernel of Jupyter runs this: a terminal's IPython has none."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
@@ -52,7 +52,7 @@ class Bar:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Name what is read."""
-        self._what, self._show, self._clock = what, show or _displayed, clock
+        self._what, self._show, self._clock = what, show or displayed, clock
         self._began = clock()
         self._due = self._began + _PATIENCE
         self._handle: Any = None
@@ -70,7 +70,7 @@ class Bar:
             self._show("", self._handle)
 
 
-def _displayed(html: str, handle: Any) -> Any:
+def displayed(html: str, handle: Any) -> Any:
     """Display HTML, in the place of what was displayed before."""
     shower: Any = import_module("IPython.display")
     if handle is None:

@@ -16,8 +16,9 @@ from flowmine.notebook import markup
 from flowmine.notebook.dropframe import Drops
 from flowmine.notebook.edgeframe import EdgeFrame
 from flowmine.notebook.flows import Flows
-from flowmine.notebook.frame import Listing
+from flowmine.notebook.frame import Frame, Listing
 from flowmine.notebook.policies import Policies
+from flowmine.notebook.progress import displayed, in_notebook
 from flowmine.notebook.reading import Held, Reading
 from flowmine.notebook.recommended import Recommended
 from flowmine.notebook.sights import FirstSeen
@@ -133,16 +134,30 @@ class Tail:
         self.start()
         if self._ends:
             self._over.wait()
-        self._heard.wait(_PATIENCE)
-        held = self._held
-        if self._failure is not None and (held is None or not held.flows):
-            raise self._failure
-        assert self._relay is not None
-        if held is None:
-            held = Held((), self._relay.endpoints, self._relay.pods, self._relay.ledger)
-        if self._snapshot is None or self._snapshot.reading.given is not held:
-            self._snapshot = Flows(self._reading(held))
-        return self._snapshot
+        return self._now()
+
+    def watch(
+        self,
+        question: Callable[[Flows], Frame] = Flows.edges,
+        *,
+        every: float = 2.0,
+        show: Callable[[Frame, Any], Any] | None = None,
+    ) -> None:
+        """Show the answer to a question anew every so many seconds, until the stream ends or the cell is interrupted.
+
+        In a notebook it is written over, elsewhere printed; ``show`` does it otherwise, given the answer and what it
+        returned the time before. Raise InputError as `so_far` does.
+        """
+        self.start()
+        handle, shower = None, show or _shown
+        try:
+            while True:
+                handle = shower(question(self._now()), handle)
+                if self._over.wait(every):
+                    break
+        except KeyboardInterrupt:
+            return
+        shower(question(self._now()), handle)
 
     def edges(self) -> EdgeFrame:
         """Return the edges so far; see `Flows.edges`."""
@@ -211,6 +226,19 @@ class Tail:
     def _lines(self) -> tuple[str, ...]:
         return (f"ended: {self._failure}",) if self._failure else ()
 
+    def _now(self) -> Flows:
+        """Return what came until now, of a stream that is followed."""
+        self._heard.wait(_PATIENCE)
+        held = self._held
+        if self._failure is not None and (held is None or not held.flows):
+            raise self._failure
+        assert self._relay is not None
+        if held is None:
+            held = Held((), self._relay.endpoints, self._relay.pods, self._relay.ledger)
+        if self._snapshot is None or self._snapshot.reading.given is not held:
+            self._snapshot = Flows(self._reading(held))
+        return self._snapshot
+
     def _reading(self, held: Held) -> Reading:
         hiding = replace(self._selection, since=None, until=None, first=0, last=0)
         why = "the server filters them: give flowmine.tail the filters"
@@ -234,3 +262,11 @@ class Tail:
         finally:
             self._over.set()
             self._heard.set()
+
+
+def _shown(answer: Frame, handle: Any) -> Any:
+    """Show an answer in the place of the one before, where a notebook runs this; else print it."""
+    if in_notebook():
+        return displayed(answer._repr_html_(), handle)
+    print(answer)
+    return handle

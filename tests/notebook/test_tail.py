@@ -8,6 +8,8 @@ import pytest
 import flowmine
 from flowmine.errors import InputError, UsageError
 from flowmine.ingest.replay import Capture, Replay
+from flowmine.notebook.flows import Flows
+from flowmine.notebook.frame import Frame
 from tests.ingest.making import flow
 from tests.ingest.relaying import events
 
@@ -87,6 +89,28 @@ def test_a_window_ends_by_itself(server: Replay) -> None:
     """So many seconds are followed, and the answer waits for their end."""
     tail = flowmine.tail(server.address, seconds=0.6, last=COUNT)
     assert (COUNT, True) == (len(tail.so_far()), tail.is_over)
+
+
+def test_a_question_is_watched_until_the_stream_ends(server: Replay) -> None:
+    """Each answer takes the place of the one before; the last one is of all that came."""
+    shown: list[tuple[int, int | None]] = []
+
+    def show(answer: Frame, handle: int | None) -> int:
+        shown.append((sum(answer.table.column("events").to_pylist()), handle))
+        return len(shown)
+
+    flowmine.tail(server.address, seconds=0.7, last=COUNT).watch(every=0.1, show=show)
+    assert (COUNT, None) == (shown[-1][0], shown[0][1])
+    assert list(range(1, len(shown))) == [handle for _, handle in shown[1:]]
+    assert len(shown) >= 2
+
+
+def test_outside_of_notebooks_what_is_watched_is_printed(
+    server: Replay, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The plain text of the answers."""
+    flowmine.tail(server.address, follow=False).watch(Flows.namespaces, every=0.1)
+    assert "SOURCE" in capsys.readouterr().out
 
 
 def test_a_server_that_is_not_there_is_told() -> None:
