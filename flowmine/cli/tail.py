@@ -57,6 +57,9 @@ _DURATION: dict[str, Any] = {"callback": seconds, "metavar": "DURATION"}
     help="Keep recommended policies there; only those that change are rewritten.",
 )
 @click.option("--l7", metavar="http,dns", default="", help="Also rules for the requests themselves.")
+@click.option(
+    "--cilium", metavar="VERSION", help="Write for this version (default: the oldest that was seen)."
+)
 @click.option("--metrics-port", metavar="[HOST:]PORT", help="Serve Prometheus metrics at /metrics.")
 @click.option("--settle", **_DURATION, help="Tell when nothing new was seen for so long.")
 @click.option("--until-settled", is_flag=True, help="With --settle: end then.")
@@ -176,12 +179,15 @@ def _policies(asked: dict[str, Any]) -> "Callable[[Edges], InForce | None]":
 
 def _outlet(asked: dict[str, Any]) -> "Outlet | None":
     from flowmine.live.outlet import Outlet
+    from flowmine.policy.versions import parse_version
     from flowmine.synth.options import Options
     from flowmine.synth.scope import Scope
 
     if not asked["policies_out"]:
         return None
-    return Outlet(asked["policies_out"], replace(Options(), l7=_layers(asked["l7"])), Scope())
+    options = replace(Options(), l7=_layers(asked["l7"]))
+    cilium = parse_version(asked["cilium"]) if asked["cilium"] else None
+    return Outlet(asked["policies_out"], options, Scope(), cilium=cilium)
 
 
 def _serve(stack: ExitStack, listen: str, made: "Tail", quiet: bool) -> None:

@@ -60,6 +60,7 @@ class Recorder:
         self._folder, self._cut, self._clock, self._redactor = folder, cut, clock, redactor
         self._serial = folder.next_serial()
         self._before = Ledger()
+        self._latest = 0
         self._open()
 
     def _open(self) -> None:
@@ -113,7 +114,7 @@ class Recorder:
             self._pending.write("flows", table.slice(start, _ROW_GROUP))
 
     def _name(self) -> str:
-        first = datetime.fromtimestamp((self._first or 0) // 10**9, UTC)
+        first = datetime.fromtimestamp((self._first or self._latest) // 10**9, UTC)
         return f"{first:%Y%m%dT%H%M%S}-{self._serial:06}"
 
     def _look(self, batch: pa.RecordBatch) -> None:
@@ -163,6 +164,7 @@ class Recorder:
         )
         path = self._pending.finish(manifest)
         self._before = ledger.merge([])
+        self._latest = self._last or self._latest
         self._serial += 1
         self._open()
         return path

@@ -1,13 +1,15 @@
 """Keep a folder of recommended policies up to date: files whose policy changed are rewritten, each in one step."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flowmine.advise.recommend import recommend
 from flowmine.edges import Edges
 from flowmine.errors import FlowmineError, InputError
 from flowmine.policy.codec import from_yaml
+from flowmine.policy.versions import oldest_version
 from flowmine.report.policies import EvidenceIn, folder
 from flowmine.synth.evidence import Witness
 from flowmine.synth.options import Options
@@ -33,18 +35,28 @@ class Outlet:
         options: Options,
         scope: Scope,
         evidence: EvidenceIn = EvidenceIn.COMMENTS,
+        cilium: tuple[int, int] | None = None,
     ) -> None:
-        """Write to ``target``, which need not exist; the rest is as for `flowmine recommend`."""
+        """Write to ``target``, which need not exist; the rest is as for `flowmine recommend`.
+
+        ``cilium`` is the version to write for; None is the oldest that was seen.
+        """
         self._target, self._options, self._scope, self._evidence = target, options, scope, evidence
+        self._cilium = cilium
         self._written: dict[str, str] = {}
 
-    def update(self, edges: Edges) -> tuple[Rewritten, ...]:
+    def version_for(self, versions: Iterable[str]) -> tuple[int, int]:
+        """Return the version to write for where these were seen."""
+        return self._cilium or oldest_version(versions) or self._options.cilium
+
+    def update(self, edges: Edges, versions: Iterable[str]) -> tuple[Rewritten, ...]:
         """Recommend, and write what is another policy than what the file holds; evidence alone is no change.
 
-        A policy that this run wrote and does not recommend any more is removed, unless somebody has edited it.
+        ``versions`` are those of Cilium that were seen. A policy that this run wrote and does not recommend any more is removed, unless somebody has edited it.
         Raise ProofError where the recommendation fails, InputError where a file cannot be written.
         """
-        found = recommend(edges, self._options, self._scope)
+        options = replace(self._options, cilium=self.version_for(versions))
+        found = recommend(edges, options, self._scope)
         files = folder(found.synthesis.proposals, Witness(edges).of, self._evidence)
         done = []
         for path, text in sorted(files.items()):

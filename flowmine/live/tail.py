@@ -196,14 +196,7 @@ class Tail:
         if changes:
             self._last_new = now
         self._count(edges, changes)
-        written: tuple[Rewritten, ...] = ()
-        if self._outlet is not None and (last or self._recommend.is_due(now)):
-            try:
-                written = self._outlet.update(self.edges)
-            except FlowmineError as error:
-                problems.append(str(error))
-            self._recommend.done(now, self._clocks.elapsed())
-        self.tally.policies += len(written)
+        written = self._rewritten(problems, now, last=last)
         settled = self._every.settle is not None and now - self._last_new >= self._every.settle
         turned, self.tally.stable = settled and not self.tally.stable, settled
         return Tick(
@@ -215,6 +208,23 @@ class Tail:
             tuple(problems),
             turned,
         )
+
+    def _rewritten(self, problems: list[str], now: float, *, last: bool) -> tuple[Rewritten, ...]:
+        """Bring the recommended policies up to date where that is due."""
+        if self._outlet is None or not (last or self._recommend.is_due(now)):
+            return ()
+        written: tuple[Rewritten, ...] = ()
+        ledger = self._ledger()
+        if ledger.texts or "labels" in ledger.masked:
+            problems.append(f"no policy can be recommended: {ledger.mask_advice()}")
+        else:
+            try:
+                written = self._outlet.update(self.edges, ledger.versions)
+            except FlowmineError as error:
+                problems.append(str(error))
+        self._recommend.done(now, self._clocks.elapsed())
+        self.tally.policies += len(written)
+        return written
 
     def _judged(self, edges: Edges, passed: Sequence[int], problems: list[str], now: float) -> list[Change]:
         """Return which of the rows that passed the policies in force would deny; all rows where the policies changed."""

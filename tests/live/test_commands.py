@@ -166,6 +166,19 @@ def test_state_is_an_input_of_commands_about_edges(tmp_path: Path) -> None:
     assert "holds edges, not events" in run("flows", tmp_path / "state", code=2).output
 
 
+def test_the_recommendation_is_kept_in_a_folder(tmp_path: Path) -> None:
+    """As recommend writes it; each file that is written is told."""
+    result = run("tail", LINKDING, "--policies-out", tmp_path / "tail", "-q", "--cilium", "1.16")
+    run("recommend", LINKDING, "-o", tmp_path / "recommend", "-q", "--cilium", "1.16")
+    there, here = (
+        {path.relative_to(tmp_path / name): path.read_text() for path in (tmp_path / name).rglob("*.yaml")}
+        for name in ("recommend", "tail")
+    )
+    assert there == here
+    told = [each["path"] for each in map(json.loads, result.stdout.splitlines()) if each["event"] == "policy"]
+    assert sorted(told) == sorted(str(tmp_path / "tail" / path) for path in here)
+
+
 def test_the_view_shows_counts_and_news() -> None:
     """What a terminal gets: how much, from where, what is new."""
     text = run("tail", LINKDING, "-o", "view", "-q").stdout

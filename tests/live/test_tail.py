@@ -308,3 +308,28 @@ def test_changes_are_values_for_json() -> None:
         change["outcome"],
         change["delivered"],
     )
+
+
+def test_no_policy_is_made_of_what_has_no_labels(tmp_path: Path) -> None:
+    """Text carries none; the problem is told, nothing is written, and following goes on."""
+    path = tmp_path / "in.txt"
+    path.write_text(
+        "Nov 18 09:30:00.160: shop/web-1:40000 (ID:25001) -> shop/pg-0:5432 (ID:25003) to-endpoint FORWARDED "
+        "(TCP Flags: SYN)\n"
+    )
+    source = open_flows(path, columns=(*COLUMNS, "node_name"))
+    outlet = Outlet(tmp_path / "out", Options(), Scope())
+    (tick,) = Tail(Feed(source), Every(), outlet=outlet).ticks()
+    assert (1, 1, False) == (tick.tally.edges, len(tick.problems), (tmp_path / "out").exists())
+    assert "text carries no labels" in tick.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "seen", "expected"),
+    [(None, ["1.19.4", "1.16.3"], (1, 16)), ((1, 15), ["1.19.4"], (1, 15)), (None, [], Options().cilium)],
+)
+def test_policies_are_written_for_the_version_asked_for_or_seen(
+    tmp_path: Path, asked: tuple[int, int] | None, seen: list[str], expected: tuple[int, int]
+) -> None:
+    """What a version does not know yet is not written for it; the oldest of several decides."""
+    assert expected == Outlet(tmp_path, Options(), Scope(), cilium=asked).version_for(seen)
