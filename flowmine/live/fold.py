@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from flowmine.edges import Parts, empty, merge
 
-__all__ = ["by_day", "timeless"]
+__all__ = ["folded", "timeless"]
 
 _DAY = 24
 
@@ -17,14 +17,15 @@ def timeless(parts: Parts) -> Parts:
     return _with_hours(parts, pa.nulls(parts.rows.num_rows, pa.int32()).fill_null(-1))
 
 
-def by_day(parts: Parts, before: int) -> Parts:
-    """Return Parts in which hours (since the epoch) before a given one are told as the first hour of their day.
+def folded(parts: Parts) -> Parts:
+    """Return Parts in which the hours of every day but the last are told as the first hour of their day.
 
     EDGES are the same; of evidence, days then count as one hour each.
     """
     hours = parts.rows["hour"]
+    latest = pc.max(hours).as_py() or 0
     days = pc.multiply(pc.divide(hours, pa.scalar(_DAY, pa.int32())), pa.scalar(_DAY, pa.int32()))
-    old = pc.and_(pc.greater_equal(hours, 0), pc.less(hours, before - before % _DAY))
+    old = pc.and_(pc.greater_equal(hours, 0), pc.less(hours, latest - latest % _DAY))
     return _with_hours(parts, pc.if_else(old, days, hours))
 
 

@@ -14,9 +14,9 @@ from flowmine.ingest.intern import Endpoints
 from flowmine.ledger import Ledger
 from flowmine.live.changes import Change, Known, What, only
 from flowmine.live.feed import Feed
-from flowmine.live.fold import by_day, timeless
+from flowmine.live.fold import folded, timeless
 from flowmine.live.outlet import Outlet, Rewritten
-from flowmine.live.state import Before, Store
+from flowmine.live.state import MOST_ROWS, Before, Store
 from flowmine.live.tally import Tally
 from flowmine.report.edgeview import edge_record, edge_rows
 from flowmine.report.gotime import format_time
@@ -24,7 +24,6 @@ from flowmine.report.gotime import format_time
 __all__ = ["Clocks", "Every", "Tail", "Tick"]
 
 _MERGE_EVERY = 16
-_MOST_PENDING = 50_000
 _SHARE = 4
 """Looking takes at most one part in so many plus one of the time: after a slow look the next one waits longer."""
 
@@ -104,7 +103,7 @@ class Tail:
         self._ends = Endpoints()
         if before is not None:
             self._ends.absorb(before.endpoints, before.pods)
-        self._base = self._folded(before.parts if before else empty())
+        self._base = folded(before.parts if before else empty())
         self._timeless = timeless(self._base)
         self._pending = [empty()]
         self._known = Known()
@@ -118,9 +117,6 @@ class Tail:
         self._recommend = _Due(every.recommend, now + every.look)
         self._reread = _Due(every.policies)
         self._last_new = now
-
-    def _folded(self, parts: Parts) -> Parts:
-        return by_day(parts, int(self._clocks.now() // 3600))
 
     def ticks(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Tick]:
         """Read until the source ends or ``stop`` says so; yield at every look, and once more at the end."""
@@ -138,6 +134,8 @@ class Tail:
             if len(self._pending) >= _MERGE_EVERY:
                 self._pending = [merge(self._pending)]
             began = self._clocks.elapsed()
+            if self._pending[0].rows.num_rows > MOST_ROWS:
+                self._checkpoint.next = began
             if self._checkpoint.is_due(began):
                 self._keep()
                 self._checkpoint.done(began, self._clocks.elapsed())
@@ -173,7 +171,7 @@ class Tail:
         self._pending = [merge(self._pending)]
         source = self._feed.source
         if self._store is None:
-            closed = self._pending[0].rows.num_rows > _MOST_PENDING
+            closed = self._pending[0].rows.num_rows > MOST_ROWS
         elif not self._unkept:
             closed = False
         else:
@@ -181,7 +179,7 @@ class Tail:
             beside = {"endpoints": source.endpoints, "pods": source.pods}
             closed = self._store.checkpoint(self._pending[0], beside, source.ledger, self._feed.cursor)
         if closed:
-            self._base = self._folded(merge([self._base, *self._pending]))
+            self._base = folded(merge([self._base, *self._pending]))
             self._timeless = timeless(self._base)
             self._pending = [empty()]
 

@@ -181,3 +181,30 @@ def test_the_manifest_of_state_says_what_it_stands_for(tmp_path: Path) -> None:
     found = manifest_of(window)
     assert ("state", 60, 60) == (found.flowmine, found.flows, found.cursor["flows"])
     assert 1794994200 * 10**9 + 456789 == found.first
+
+
+def test_folding_changes_no_edge(tmp_path: Path) -> None:
+    """Days told as hours, and no hours at all, leave every count, outcome and name as it was."""
+    from flowmine.edges import empty, merge, partial, settle
+    from flowmine.live.fold import folded, timeless
+
+    source = open_flows(SAMPLES / "three-tier", columns=COLUMNS)
+    parts = merge([empty(), *map(partial, source.batches())])
+    whole = settle(parts, source.endpoints, source.pods, source.ledger.table())
+    for fold in (folded, timeless):
+        found = settle(fold(parts), source.endpoints, source.pods, source.ledger.table())
+        assert set(differing(whole, found)) <= {"hours", "samples"}
+        assert fold(fold(parts)).rows.num_rows == fold(parts).rows.num_rows
+    assert timeless(parts).rows.num_rows < parts.rows.num_rows
+
+
+def test_days_are_folded_but_the_last(tmp_path: Path) -> None:
+    """A week of hours becomes six days and the hours of the seventh."""
+    from flowmine.edges import merge, partial
+    from flowmine.live.fold import folded
+
+    week = [record(hour, time=f"2026-11-{16 + hour // 24}T{hour % 24:02d}:00:00Z") for hour in range(7 * 24)]
+    source = open_flows(io.BytesIO(lines(*week)), columns=COLUMNS)
+    parts = merge([partial(batch) for batch in source.batches()])
+    assert (7 * 24, 6 + 24) == (parts.rows.num_rows, folded(parts).rows.num_rows)
+    assert sum(parts.rows["events"].to_pylist()) == sum(folded(parts).rows["events"].to_pylist())
