@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from ipaddress import ip_address
 
@@ -12,7 +12,7 @@ from flowmine.policy.model import Direction
 from flowmine.ports import ICMP, TRANSPORTS, PortSet
 from flowmine.synth.outside import OutsideEnd
 from flowmine.synth.subjects import Workloads
-from flowmine.synth.traffic import Link, Spot, SpotKey
+from flowmine.synth.traffic import HOST, Link, Spot, SpotKey
 from flowmine.synth.universe import Universe
 
 __all__ = ["Contacts", "Peer", "address_names", "canonical_ip", "gather", "is_expressible", "listeners"]
@@ -108,7 +108,9 @@ def gather(
             (link.target, link.source, Direction.INGRESS),
         ):
             if direction in closed.get(own.workload, ()):
-                found[own.workload, direction].add(other, link)
+                inbound = direction is Direction.INGRESS and other.is_own_node
+                peer = replace(other, entity=HOST) if inbound else other
+                found[own.workload, direction].add(peer, link)
     return found
 
 

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from flowmine.labels import UNKNOWN_ID
-from flowmine.peers import Kind
+from flowmine.peers import Kind, entities_of
 from flowmine.schema import EDGES, check
 from flowmine.synth.cidrs import address
 from flowmine.synth.subjects import Workloads
 from flowmine.synth.universe import Party, Universe
 
-__all__ = ["Link", "Spot", "SpotKey", "links"]
+__all__ = ["HOST", "Link", "Spot", "SpotKey", "links"]
+
+HOST = "host"
+"""The entity of a pod's own node, which may always call it; on a control plane it is kube-apiserver as well."""
 
 SpotKey = tuple[str, int, str, str]
 
@@ -37,7 +40,7 @@ class Spot:
     """One end of a link, as policies can name it.
 
     ``cluster`` is where it was seen; ``workload`` is a pod's place among the workloads, -1 for all else; ``entity`` a reserved name other than world;
-    ``ip`` an outside address. An end that came without labels, or an outside one without an address, has none of
+    ``ip`` an outside address, ``is_own_node`` whether it is (also) the host of the other end. An end that came without labels, or an outside one without an address, has none of
     them: it is never made into a selector.
     """
 
@@ -46,6 +49,7 @@ class Spot:
     ip: str = ""
     party: int = UNKNOWN_ID
     cluster: str = ""
+    is_own_node: bool = False
 
     @property
     def is_nameable(self) -> bool:
@@ -125,7 +129,8 @@ def _spot(party: Party | None, ip: str | None, workloads: Workloads) -> Spot:
     if party.kind is Kind.POD:
         return Spot(workload=workloads.of.get(party.id, -1), party=party.id, cluster=party.cluster)
     if party.kind is Kind.ENTITY:
-        return Spot(entity=party.entity, ip=ip or "", party=party.id, cluster=party.cluster)
+        own = HOST in entities_of(party.labels)
+        return Spot(-1, party.entity, ip or "", party.id, party.cluster, own)
     if party.kind is Kind.OUTSIDE:
         return Spot(ip=ip if ip and address(ip) else "", party=party.id, cluster=party.cluster)
     return Spot(party=party.id, cluster=party.cluster)

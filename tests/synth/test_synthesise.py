@@ -14,7 +14,6 @@ WEB = pod("shop", "", "Deployment/web", app="web")
 API = pod("shop", "", "Deployment/api", app="api")
 DB = pod("shop", "", "StatefulSet/db", app="db")
 DNS = pod("kube-system", "", "Deployment/coredns", **{"k8s-app": "kube-dns"})
-HOST = place("reserved:host", ip="10.0.0.1")
 WORLD = "reserved:world"
 
 
@@ -59,9 +58,10 @@ def test_a_quiet_direction_is_closed_and_announced():
     assert reason.closes and reason.about
 
 
-def test_probes_of_the_own_node_need_no_rule():
-    """A kubelet's probe becomes no rule at either end: a pod's own node may always reach it."""
-    found = _policies(Capture().talk(HOST, API, 8080))
+@pytest.mark.parametrize("more", [[], ["reserved:kube-apiserver"]])
+def test_probes_of_the_own_node_need_no_rule(more):
+    """A kubelet's probe becomes no rule at either end: a pod's own node may always reach it, a control plane's too."""
+    found = _policies(Capture().talk(place("reserved:host", *more, ip="10.0.0.1"), API, 8080))
     assert {
         "shop/api": {"endpointSelector": {"matchLabels": {"app": "api"}}, "ingress": [{}], "egress": [{}]}
     } == found
