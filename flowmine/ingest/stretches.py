@@ -49,15 +49,15 @@ class Ports(NamedTuple):
 class Stretches:
     """The lines of one block, those of the usual form taken apart.
 
-    ``times`` and ``uuids`` (None where lines have none) are plain ASCII, a row a line; ``kinds`` has the stretches of
-    each of `KINDS`, a value a line. ``begins`` and ``ends`` say where in the block each line is, and ``others`` where
+    ``times`` and ``uuids`` (None where lines have none) are texts of plain ASCII, one a line; ``kinds`` has the
+    stretches of each of `KINDS`, a value a line. ``begins`` and ``ends`` say where in the block each line is, and ``others`` where
     all else is that is not blank.
     """
 
     begins: _Places
     ends: _Places
-    times: _Bytes
-    uuids: _Bytes | None
+    times: pa.StringArray
+    uuids: pa.StringArray | None
     kinds: dict[str, pa.Array]
     ports: Ports
     others: list[tuple[int, int]]
@@ -96,21 +96,24 @@ def cut(data: bytes) -> Stretches | None:
         return None
     uuid = bool(_is(words, lines.begins[:1] + 47, b'","uuid"')[0])
     usual = _begin_as_usual(block, words, lines.begins, uuid=uuid) & _end_as_they_begin(block, words, lines)
-    head = lines.begins + (_HEAD if uuid else _HEAD_WITHOUT_UUID)
-    usual &= head < lines.marks[:, 0]
-    times = _texts(words, lines.begins + 17, _TIME)
-    uuids = _texts(words, lines.begins + 57, _UUID) if uuid else None
-    usual &= _plain(times) if uuids is None else _plain(times) & _plain(uuids)
-    if not usual.all():
-        lines, head, times = lines.only(usual), head[usual], times[usual]
-        uuids = None if uuids is None else uuids[usual]
+    head = _HEAD if uuid else _HEAD_WITHOUT_UUID
+    usual &= lines.begins + head < lines.marks[:, 0]
+    lines = lines.only(usual)
+    if 2 * len(lines.begins) < lines.whole:
+        return None
+    found = _taken(data, lines, head)
+    odd = _odd(_rows(found["time"], _TIME)) | (_odd(_rows(found["uuid"], _UUID)) if uuid else False)
+    if odd.any():
+        lines = lines.only(~odd)
         if 2 * len(lines.begins) < lines.whole:
             return None
-    kinds = _taken(data, head, lines.marks)
-    kinds["head"] = _without_hardware(kinds["head"], lines.inside - head)
-    kinds["l4"], ports = _without_ports(kinds["l4"])
+        found = _taken(data, lines, head)
+    times, uuids = (_text(found.pop(name)) for name in ("time", "uuid"))
+    found["head"] = _without_hardware(found["head"], lines.inside - lines.begins - head)
+    found["l4"], ports = _without_ports(found["l4"])
     ends = lines.marks[:, -1] + 2
-    return Stretches(lines.begins, ends, times, uuids, kinds, ports, _gaps(data, lines.begins, ends))
+    others = _gaps(data, lines.begins, ends)
+    return Stretches(lines.begins, ends, times, uuids if uuid else None, found, ports, others)
 
 
 def _unaligned(data: bytes | _Bytes) -> _Words:
@@ -189,23 +192,35 @@ def _texts(words: _Words, places: _Places, width: int) -> _Bytes:
     return made
 
 
-def _plain(texts: _Bytes) -> _Mask:
-    """Tell which texts are ASCII that JSON writes as it is."""
+def _rows(texts: pa.Array, width: int) -> _Bytes:
+    """Return the bytes of texts that are all of one width, a row each."""
+    return np.frombuffer(texts.buffers()[2], np.uint8)[: len(texts) * width].reshape(-1, width)
+
+
+def _odd(texts: _Bytes) -> _Mask:
+    """Tell which texts are not ASCII that JSON writes as it is."""
     odd = (texts < 0x20) | (texts > 0x7E) | (texts == ord('"')) | (texts == ord("\\"))
-    return np.asarray(~odd.any(axis=1)) if odd.any() else np.ones(len(texts), bool)
+    return np.asarray(odd.any(axis=1)) if odd.any() else np.zeros(len(texts), bool)
 
 
-def _taken(data: bytes, first: _Places, marks: _Places) -> dict[str, pa.Array]:
-    """Return the stretches by kind."""
-    edges = np.empty((len(first), 2 * len(KINDS)), np.int32)
-    edges[:, 0] = first
-    edges[:, 2::2] = marks[:, :-1] + 2
-    edges[:, 1:-1:2] = marks[:, :-1] + 1
-    edges[:, -1] = marks[:, -1] - 40
+def _text(ascii_only: pa.Array) -> pa.Array:
+    return pa.Array.from_buffers(pa.string(), len(ascii_only), ascii_only.buffers())
+
+
+def _taken(data: bytes, lines: _Lines, head: int) -> dict[str, pa.Array]:
+    """Return the stretches by kind, and as ``time`` and ``uuid`` what is in their places."""
+    kinds = ("time", "uuid", *KINDS)
+    edges = np.empty((len(lines.begins), 2 * len(kinds)), np.int32)
+    edges[:, 0:5] = lines.begins[:, None] + np.array(
+        [17, 17 + _TIME, max(17 + _TIME, head - 2 - _UUID), head - 2, head]
+    )
+    edges[:, 6::2] = lines.marks[:, :-1] + 2
+    edges[:, 5:-1:2] = lines.marks[:, :-1] + 1
+    edges[:, -1] = lines.marks[:, -1] - 40
     offsets = np.append(edges.reshape(-1), np.int32(len(data)))
     pieces = pa.Array.from_buffers(pa.binary(), edges.size, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
-    rows = np.arange(len(first)) * edges.shape[1]
-    return {kind: pieces.take(pa.array(rows + 2 * place)) for place, kind in enumerate(KINDS)}
+    rows = np.arange(len(edges)) * edges.shape[1]
+    return {kind: pieces.take(pa.array(rows + 2 * place)) for place, kind in enumerate(kinds)}
 
 
 class _Open:
@@ -240,9 +255,10 @@ def _without_hardware(heads: pa.Array, inside: _Places) -> pa.Array:
     usual &= _is(opened.words, ends - 27, b'nation":') & (opened.bytes[ends - 19] == 34)
     usual &= opened.bytes[ends - 1] == 34
     for back in (52, 18):
-        usual &= _plain(_texts(opened.words, ends - back, _HARDWARE))
+        usual &= ~_odd(_texts(opened.words, ends - back, _HARDWARE))
     for back in (52, 18):
-        opened.bytes[(ends[usual] - back)[:, None] + np.arange(_HARDWARE)] = ord("0")
+        for step in (0, 8, 9):
+            opened.words[ends[usual] - back + step] = _word(b"00000000")
     return opened.closed()
 
 

@@ -48,7 +48,7 @@ class _Decoded:
             self.codes, values = np.array(codes, np.int32)[self.codes], list(numbers)
         text = b"{" + b"}\n{".join(values) + b"}"
         flows: list[Any] = decoders.members.decode_lines(text)
-        if len(flows) != len(values) or text.count(b"\n") != len(values) - 1:
+        if len(flows) != len(values) or len(text.split(b"\n")) != len(values):
             raise ValueError("stretches that are no runs of members")
         self.rows = StructRows(flows, tools)
 
@@ -137,7 +137,7 @@ class StretchRows(Rows):
         if column != "uuid":
             return self._column(column, self._rows(column).text(column))
         uuids = self._stretches.uuids
-        return pa.nulls(self.length, pa.string()) if uuids is None else _texts(uuids)
+        return pa.nulls(self.length, pa.string()) if uuids is None else uuids
 
     def address(self, field: str) -> pa.Array:
         """Return a field of ``flow.IP`` as its column."""
@@ -177,7 +177,7 @@ class StretchRows(Rows):
         def unreadable(_: str) -> None:
             self.unreadable_times += 1
 
-        return times.column(_texts(self._stretches.times), unreadable)
+        return times.column(self._stretches.times, unreadable)
 
     @property
     def nodes(self) -> "_Spread":
@@ -242,10 +242,3 @@ class _Spread(Sequence[str | None]):
 
     def at(self, places: npt.NDArray[np.int64]) -> list[str | None]:
         return [self._values[code] for code in self._codes[places].tolist()]
-
-
-def _texts(rows: npt.NDArray[np.uint8]) -> pa.Array:
-    """Return rows of ASCII as a column of texts."""
-    offsets = np.arange(len(rows) + 1, dtype=np.int32) * np.int32(rows.shape[1])
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(rows))]
-    return pa.Array.from_buffers(pa.string(), len(rows), buffers)
