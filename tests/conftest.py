@@ -1,6 +1,16 @@
-"""What all tests share: the flag that writes goldens anew."""
+"""What all tests share: the flag that writes goldens anew, and examples that are the same in every run.
+
+``HYPOTHESIS_PROFILE=explore pytest …`` draws other examples every time, to look for more.
+"""
+
+import os
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -79,7 +79,11 @@ def _is_of_runs(line: str, cluster: Cluster) -> bool:
     found = re.match(r"([^/ ]+/[^/ ]+)\S* -> ([^/ ]+/[^/ ]+)\S* (\d+)/", line)
     assert found
     src, dst, port = found.groups()
-    return any(link.src == src and link.dst == dst and str(link.port) == port for link in cluster.links)
+    return any(
+        (link.src, link.dst, str(link.icmp if link.proto.startswith("ICMP") else link.port))
+        == (src, dst, port)
+        for link in cluster.links
+    )
 
 
 @FEW
