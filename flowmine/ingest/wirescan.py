@@ -94,10 +94,11 @@ class Slices:
         offsets = np.empty(2 * count, np.int32)
         offsets[0::2], offsets[1::2] = self.start[present], self.end[present]
         every = pa.Array.from_buffers(pa.binary(), 2 * count - 1, [None, pa.py_buffer(offsets), buffer])
+        values = every.take(pa.array(np.arange(0, 2 * count, 2)))
         if count == len(present):
-            return every.take(pa.array(np.arange(0, 2 * count, 2)))
-        places = np.cumsum(present) * 2 - 2
-        return every.take(pa.array(places, mask=~present))
+            return values
+        # In two steps: Arrow reserves room for the mean length a row, and what lies between the slices is long.
+        return values.take(pa.array(np.cumsum(present) - 1, mask=~present))
 
 
 class Bytes(NamedTuple):
