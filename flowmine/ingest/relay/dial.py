@@ -1,16 +1,29 @@
-"""Connect a socket to a Hubble server, through TLS where asked; every way in which that fails has its own sentence."""
+"""Try a server before gRPC does: every way in which it cannot be spoken to has its own sentence.
+
+gRPC's library says of all of them that the address is unavailable, and after a while. It is also shown what to trust:
+where any certificate will do, or those that this computer trusts, it is given the one that the server has just shown.
+"""
 
 import errno
+import ipaddress
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from flowmine.errors import UsageError
 from flowmine.ingest.relay.address import Place, Server
-from flowmine.ingest.relay.frames import PREFACE, settings
 from flowmine.ingest.relay.rpc import Broken
 
-__all__ = ["context_of", "dial", "speaks_http2", "speaks_tls", "tls_failure"]
+__all__ = ["Seen", "context_of", "look", "speaks_tls", "tls_failure"]
+
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+"""What a client of HTTP/2 says first, and empty SETTINGS (RFC 9113, 3.4); a server begins with its own."""
+
+_HEAD, _SETTINGS = 9, 4
+_PROBE_SECONDS = 2.0
 
 _OF_ERRNO = {
     errno.ECONNREFUSED: "nothing listens there: check the port, and that the port-forward runs "
@@ -23,20 +36,70 @@ _OF_ERRNO = {
 }
 
 
-def dial(server: Server, timeout: float) -> socket.socket:
-    """Return a connected socket, non-blocking, the TLS handshake done.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What gRPC needs to go where a look has been.
+
+    ``target`` is the address that answered, as gRPC writes it. With TLS, ``roots`` are the certificates to trust (PEM),
+    and ``name`` is one that the server's certificate is for.
+    """
+
+    target: str
+    roots: bytes = b""
+    name: str = ""
+
+
+def look(server: Server, timeout: float) -> Seen:
+    """Connect to a server, see that it speaks HTTP/2, through TLS where asked, and hang up.
 
     Raise Broken where that fails, UsageError where a certificate's file cannot be read.
     """
     context = context_of(server) if server.secure else None
-    plain = _connect(server.place, timeout)
-    try:
-        secured = plain if context is None else _handshake(plain, context, server, timeout)
-    except BaseException:
-        plain.close()
-        raise
-    secured.setblocking(False)
-    return secured
+    with _connect(server.place, timeout) as plain:
+        target = _target(plain, server.place)
+        if context is None:
+            _greet(plain, server, timeout)
+            return Seen(target)
+        with _handshake(plain, context, server, timeout) as secured:
+            _greet(secured, server, timeout)
+            return _trusting(secured, server, target)
+
+
+def _target(connected: socket.socket, place: Place) -> str:
+    if place.path:
+        return f"unix:{place.path}"
+    host, port = connected.getpeername()[:2]
+    return f"ipv6:[{host}]:{port}" if connected.family == socket.AF_INET6 else f"ipv4:{host}:{port}"
+
+
+def _trusting(secured: ssl.SSLSocket, server: Server, target: str) -> Seen:
+    """Return what to trust so that gRPC believes the certificate that was taken here."""
+    shown = ssl.DER_cert_to_PEM_cert(secured.getpeercert(binary_form=True) or b"")
+    name = server.server_name or server.place.host or "localhost"
+    if server.allow_insecure:
+        return Seen(target, shown.encode(), _own_name(shown, server) or name)
+    if server.ca_files:
+        return Seen(target, b"\n".join(Path(path).read_bytes() for path in server.ca_files), name)
+    return Seen(target, shown.encode(), name)
+
+
+def _own_name(shown: str, server: Server) -> str:
+    """Return a name that a certificate is for, empty where it has none. Raise Broken where it has expired."""
+    context = context_of(replace(server, allow_insecure=False))
+    context.check_hostname = False
+    context.load_verify_locations(cadata=shown)
+    with (
+        _connect(server.place, _PROBE_SECONDS) as plain,
+        _handshake(plain, context, server, _PROBE_SECONDS) as secured,
+    ):
+        told: dict[str, Any] = secured.getpeercert() or {}
+    named = [pair for part in told.get("subject", ()) for pair in part if pair[0] == "commonName"]
+    for kind, value in (*told.get("subjectAltName", ()), *named):
+        if kind == "IP Address":
+            return str(ipaddress.ip_address(value))
+        if kind in ("DNS", "commonName"):
+            return str(value).replace("*.", "instance.", 1)
+    return ""
 
 
 def context_of(server: Server) -> ssl.SSLContext:
@@ -120,10 +183,10 @@ def _handshake(
             f"no answer to the TLS handshake within {timeout:g} s: is there TLS at this port?"
         ) from error
     except OSError as error:  # ssl.SSLError is one
-        if speaks_http2(server.place, timeout):
+        if _speaks_http2(server.place, timeout):
             raise Broken("it speaks no TLS: leave out --tls, or write the address without tls://") from error
         raise Broken(tls_failure(error, server)) from error
-    if secured.selected_alpn_protocol() not in ("h2", None):
+    if secured.selected_alpn_protocol() != "h2":
         secured.close()
         raise Broken("it speaks TLS, and not HTTP/2, so this is not hubble-relay's gRPC port")
     return secured
@@ -166,6 +229,39 @@ def _distrust(error: ssl.SSLCertVerificationError, name: str, server: Server) ->
         yield "give the cluster's own with --tls-ca-cert-files (in the secret cilium-ca, ca.crt)"
 
 
+def _greet(connected: socket.socket, server: Server, timeout: float) -> None:
+    """Begin HTTP/2, and see that the server does so too. Raise Broken where it does not."""
+    connected.settimeout(timeout)
+    try:
+        connected.sendall(_GREETING)
+        head = connected.recv(_HEAD)
+        while head and len(head) < _HEAD and (more := connected.recv(_HEAD - len(head))):
+            head += more
+    except TimeoutError:
+        words = f"it says nothing within {timeout:g} s: a firewall between, or no gRPC at this port"
+    except OSError as error:  # ssl.SSLError is one
+        words = f"the connection broke ({error.strerror or error})"
+        if server.secure:
+            words = tls_failure(error, server)
+    else:
+        if _is_settings(head):
+            return
+        words = "the server closed the connection without a word"
+        if head[:6] == b"HTTP/1":
+            words = "it speaks HTTP/1, so this is not hubble-relay's gRPC port"
+        elif head:
+            words = "what it sends is not HTTP/2, so this is not hubble-relay's gRPC port"
+        elif server.secure:
+            words = tls_failure(ConnectionError(), server)
+    if not server.secure and speaks_tls(server.place, min(timeout, _PROBE_SECONDS)):
+        words = "it speaks TLS: add --tls, or write the address as tls://…"
+    raise Broken(words)
+
+
+def _is_settings(head: bytes) -> bool:
+    return len(head) == _HEAD and head[3] == _SETTINGS and head[5:] == bytes(4)
+
+
 def speaks_tls(place: Place, timeout: float) -> bool:
     """Tell whether a server answers to a TLS handshake, whatever its certificate."""
     context = context_of(Server("localhost:1", tls=True, allow_insecure=True))
@@ -176,12 +272,11 @@ def speaks_tls(place: Place, timeout: float) -> bool:
         return isinstance(error, ssl.SSLError) and "alert" in str(error).lower()
 
 
-def speaks_http2(place: Place, timeout: float) -> bool:
+def _speaks_http2(place: Place, timeout: float) -> bool:
     """Tell whether a server answers to HTTP/2 in the clear."""
     try:
         with _connect(place, timeout) as plain:
-            plain.sendall(PREFACE + settings(1 << 16))
-            head = plain.recv(9)
-            return len(head) == 9 and head[3] == 4 and head[5:9] == bytes(4)
+            plain.sendall(_GREETING)
+            return _is_settings(plain.recv(_HEAD))
     except (Broken, OSError):
         return False

@@ -1,29 +1,21 @@
-"""What a call over gRPC ends with: the codes, and the two ways in which it can fail."""
+"""gRPC's library as it is used here, and the two ways in which a call can fail.
 
-from urllib.parse import unquote
+`grpc` is imported from here, for what its core logs, by itself and to stderr, has to be told off before: all of it is
+said in sentences of our own.
+"""
 
-__all__ = ["CODES", "Broken", "Refused", "ended"]
+import os
+from typing import Any
 
-CODES = (
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-)
-"""Names of gRPC's status codes, by number."""
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+import grpc
+import grpc.experimental
+
+__all__ = ["Broken", "Refused", "failure_of", "grpc"]
+
+_OF_THE_LINK = frozenset({"UNAVAILABLE", "INTERNAL", "UNKNOWN", "CANCELLED", "RESOURCE_EXHAUSTED"})
+_FROM_PEER = "received from peer"
 
 
 class Broken(Exception):
@@ -34,23 +26,14 @@ class Refused(Exception):
     """The server answered a call with a status other than OK."""
 
     def __init__(self, code: str, message: str) -> None:
-        """Take the code's name (see `CODES`) and the server's own words."""
+        """Take the code's name (``UNAVAILABLE``) and the server's own words."""
         super().__init__(f"{code}: {message}" if message else code)
         self.code, self.message = code, message
 
 
-def ended(headers: dict[str, str]) -> Refused | None:
-    """Return what the last headers of an answer say: None for OK.
-
-    A status is looked for first as gRPC gives it, then as HTTP does (a proxy between).
-
-    >>> ended({"grpc-status": "14", "grpc-message": "no%20peers"})
-    Refused('UNAVAILABLE: no peers')
-    """
-    number = headers.get("grpc-status")
-    if number is None:
-        return Refused("UNKNOWN", f"an answer without gRPC status (HTTP {headers.get(':status', 'without')})")
-    if number == "0":
-        return None
-    known = number.isdecimal() and int(number) < len(CODES)
-    return Refused(CODES[int(number)] if known else "UNKNOWN", unquote(headers.get("grpc-message", "")))
+def failure_of(error: Any) -> Broken | Refused:
+    """Return what an error of gRPC's is: a status that the server gave, or the library for want of an answer."""
+    code, words = error.code().name, error.details() or ""
+    if code in _OF_THE_LINK and _FROM_PEER not in (error.debug_error_string() or ""):
+        return Broken(f"the connection broke ({words or code})")
+    return Refused(code, words)

@@ -221,16 +221,14 @@ class Session:
                 before=self.status,
                 told=self._told,
             )
-            yield from self._taken(connection, call, tick, over)
+            yield from self._taken(call, tick, over)
         finally:
             self._connection = None
             connection.close()
             if watch is not None:
                 watch.close()
 
-    def _taken(
-        self, connection: Connection, call: Call, tick: float, over: float | None
-    ) -> Iterator[Chunk | Returned]:
+    def _taken(self, call: Call, tick: float, over: float | None) -> Iterator[Chunk | Returned]:
         throttled, seconds = self.counts.throttled, self.counts.throttled_seconds
         ending = False
         while not ending:
@@ -246,8 +244,6 @@ class Session:
             yield Chunk(frames)
             if self._returned:
                 yield Returned(tuple(self._returned.popleft() for _ in range(len(self._returned))))
-            if connection.going and self._follow:
-                raise Broken("the server is about to close the connection")
 
     def _told(self, status: Status, back: tuple[Node, ...]) -> None:
         self.status = status

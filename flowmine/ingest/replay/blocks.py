@@ -1,4 +1,4 @@
-"""Blocks of serialized events as gRPC sends them, and the same again later under new uuids."""
+"""Blocks of serialized events, and the same again later under new uuids."""
 
 import os
 import tempfile
@@ -15,7 +15,6 @@ from flowmine.ingest.wirescan import PADDING, Bools, Ints, Slices, scan
 
 __all__ = ["Block", "Shelf", "block_of"]
 
-_PREFIX = 5
 _FLOW = layout("flow.Flow", "time", "uuid")
 _LOST = layout("flow.LostEvent", "first", "last")
 _DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
@@ -30,7 +29,7 @@ _SECONDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Events one after another, each with gRPC's prefix; ``starts`` has one place more than there are events.
+    """Serialized events one after another; ``starts`` has one place more than there are events.
 
     ``uuids`` and ``seconds`` are the places of what `again` changes.
     """
@@ -53,14 +52,12 @@ class Block:
         data[bytes_] = (later[:, None] >> _SEVENS) & 127 | _MORE
         return Block(data, self.starts, self.uuids, self.seconds)
 
-    def pick(self, wanted: Bools, offset: int = 0) -> bytes:
-        """Return the wanted ones of the events from ``offset`` on, ready to be sent."""
+    def pick(self, wanted: Bools, offset: int = 0) -> list[bytes]:
+        """Return the wanted ones of the events from ``offset`` on, each for itself."""
         starts = self.starts[offset : offset + len(wanted) + 1]
-        if wanted.all():
-            return self.data[starts[0] : starts[-1]].tobytes()
-        edges = np.flatnonzero(np.diff(np.concatenate(([0], wanted.view(np.int8), [0]))))
-        runs = starts[edges].reshape(-1, 2).tolist()
-        return b"".join([self.data[begin:end].tobytes() for begin, end in runs])
+        data, first = self.data[starts[0] : starts[-1]].tobytes(), int(starts[0])
+        begins, ends = (starts[:-1][wanted] - first).tolist(), (starts[1:][wanted] - first).tolist()
+        return [data[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
 
 _SHIFTS = 4 * np.arange(_STAMPED)[::-1]
@@ -101,10 +98,9 @@ class Shelf:
 def block_of(frames: Sequence[bytes]) -> Block:
     """Return serialized responses as a block."""
     lengths = np.fromiter(map(len, frames), np.int64, len(frames))
-    starts = np.concatenate(([0], np.cumsum(lengths + _PREFIX)))
-    pieces = [piece for frame in frames for piece in (b"\x00" + len(frame).to_bytes(4), frame)]
-    data = np.frombuffer(bytearray(b"".join((*pieces, bytes(PADDING)))), np.uint8)
-    found = scan(data, Slices(starts[:-1] + _PREFIX, starts[1:]), RESPONSE)
+    starts = np.concatenate(([0], np.cumsum(lengths)))
+    data = np.frombuffer(bytearray(b"".join((*frames, bytes(PADDING)))), np.uint8)
+    found = scan(data, Slices(starts[:-1], starts[1:]), RESPONSE)
     flow = scan(data, found.slices("flow"), _FLOW)
     lost = scan(data, found.slices("lost_events"), _LOST)
     moments = [found.slices("time"), flow.slices("time"), lost.slices("first"), lost.slices("last")]

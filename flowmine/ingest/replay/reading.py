@@ -15,7 +15,6 @@ from flowmine.ingest.filters import Selection, flow_filters, matcher
 from flowmine.ingest.pb.flow_pb2 import LostEventSource
 from flowmine.ingest.pb.observer_pb2 import GetFlowsResponse
 from flowmine.ingest.pb.pool import POOL
-from flowmine.ingest.replay.blocks import block_of
 from flowmine.ingest.replay.capture import FLOW, LOST, STATUS
 from flowmine.ingest.replay.masks import mask_of
 from flowmine.ingest.replay.timeline import Events, Timeline
@@ -89,10 +88,10 @@ def _filters(given: Any) -> tuple[Any, ...]:
 
 
 class Chunk(NamedTuple):
-    """Messages ready to be sent, and how many events they are."""
+    """Messages ready to be sent: first those that tell what was overwritten, then events."""
 
-    data: bytes
-    events: int
+    told: list[bytes]
+    events: list[bytes]
 
 
 class Reading:
@@ -153,7 +152,7 @@ class Reading:
             chosen = self._choose(events)
         told = self._overwritten(events, chosen)
         block = self._timeline.block(events, self._wanted.paths)
-        return Chunk(told + block.pick(chosen, events.offset), int(np.count_nonzero(chosen)))
+        return Chunk(told, block.pick(chosen, events.offset))
 
     def _start(self, node: int) -> int:
         """Return the event with which a node's answer begins."""
@@ -220,21 +219,21 @@ class Reading:
                 chosen &= ~own | (events.numbers <= given[left - 1])
                 self._done[node] = True
 
-    def _overwritten(self, events: Events, chosen: Bools) -> bytes:
+    def _overwritten(self, events: Events, chosen: Bools) -> list[bytes]:
         """Leave out what the rings hold no more, since the client was slow; return messages that tell so."""
         if self._timeline.pace.ring is None:
-            return b""
+            return []
         oldest = np.array([self._timeline.oldest(node) for node in range(len(self._starts))])
         gone = chosen & (events.numbers < oldest[events.nodes])
         if not gone.any():
-            return b""
+            return []
         chosen &= ~gone
         told = []
         for node in np.unique(events.nodes[gone]).tolist():
             own = gone & (events.nodes == node)
             name, last = self._timeline.capture.node_names[node], int(events.times[own][-1])
             told.append(_lost(name, last, int(np.count_nonzero(own))))
-        return block_of(told).pick(np.ones(len(told), bool))
+        return told
 
 
 def _lost(node: str, moment: int, count: int) -> bytes:

@@ -1,12 +1,14 @@
-"""The server: accepts connections, answers calls, streams flows, and fails when told to."""
+"""The server: answers calls, streams flows, and fails when told to."""
 
 import contextlib
 import socket
 import ssl
+import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,12 +18,12 @@ from google.protobuf.message import DecodeError
 
 from flowmine.errors import InputError, UsageError
 from flowmine.ingest.pb import health_pb2, observer_pb2, relay_pb2
+from flowmine.ingest.relay.rpc import grpc
 from flowmine.ingest.replay.capture import BLOCK, Capture, Records
-from flowmine.ingest.replay.connection import Connection
 from flowmine.ingest.replay.faults import Fault
+from flowmine.ingest.replay.links import Link, Links, path_of
 from flowmine.ingest.replay.reading import Reading, Wanted
 from flowmine.ingest.replay.service import Service
-from flowmine.ingest.replay.stream import Closed, Stream
 from flowmine.ingest.replay.timeline import Pace, Timeline
 
 __all__ = ["Replay", "Tls"]
@@ -32,6 +34,11 @@ _EVENTS = {
     observer_pb2.Observer["GetDebugEvents"].path: ("debug_event", observer_pb2.GetDebugEventsRequest),
 }
 _WATCH = health_pb2.Health["Watch"]
+_CALLS = 256
+"""How many calls may be open at once."""
+
+_ON_ITS_WAY = 0.05
+"""Seconds in which what gRPC was given has left this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +49,20 @@ class Tls:
     key: str
     client_ca: str | None = None
 
-    def context(self) -> ssl.SSLContext:
-        """Return the settings of a server. Raise InputError where a file cannot be used."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols(["h2"])
+    def credentials(self) -> Any:
+        """Return them for gRPC. Raise InputError where a file cannot be used."""
         try:
+            # tried here first, for gRPC does not say what is wrong with them
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(self.cert, self.key)
             if self.client_ca is not None:
                 context.load_verify_locations(self.client_ca)
-                context.verify_mode = ssl.CERT_REQUIRED
+            pair = (Path(self.key).read_bytes(), Path(self.cert).read_bytes())
+            trusted = None if self.client_ca is None else Path(self.client_ca).read_bytes()
         except OSError as error:  # ssl.SSLError is one
             files = ", ".join(name for name in (self.cert, self.key, self.client_ca) if name)
             raise InputError(f"{files}: no usable certificate and key ({error.strerror or error})") from error
-        return context
+        return grpc.ssl_server_credentials([pair], trusted, require_client_auth=trusted is not None)
 
 
 class Replay:
@@ -86,71 +93,82 @@ class Replay:
         self.timeline = Timeline(capture, pace or Pace(), clock)
         self.requests: list[Any] = []
         self.sent = 0
-        self._listen, self._context = listen, tls.context() if tls is not None else None
+        self._listen, self._credentials = listen, tls.credentials() if tls is not None else None
         self._service = Service(self.timeline, lambda: self.address, tls=tls is not None)
-        self._unary = self._service.unary()
+        self._methods = self._served()
         self._faults = sorted(faults, key=lambda fault: fault.after)
         self._lock = threading.Lock()
-        self._connections: set[Connection] = set()
         self._calls: set[_Call] = set()
-        self._socket: socket.socket | None = None
-        self._thread = threading.Thread(target=self._accept, name="flowmine-replay-accept", daemon=True)
+        self._links: Links | None = None
+        self._server: Any = None
 
     @property
     def address(self) -> str:
         """Where the server listens: ``host:port``, or ``unix:///path``."""
-        if self._socket is None or self._socket.family == socket.AF_UNIX:
+        if self._links is None or self._links.port is None:
             return self._listen
-        host, port = self._socket.getsockname()[:2]
+        host, port = self._links.port
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def __enter__(self) -> "Replay":
         """Listen. Raise UsageError where the address cannot be listened at; the capture is closed then."""
+        self._folder = tempfile.TemporaryDirectory(prefix="flowmine-replay-")
+        inner = Path(self._folder.name, "grpc.sock")
         try:
-            self._socket = _listening(self._listen)
+            self._links = Links(self._listen, inner)
         except (OSError, ValueError) as error:
+            self._folder.cleanup()
             self.timeline.close()
             reason = getattr(error, "strerror", None) or error
             raise UsageError(f"{self._listen}: cannot listen there ({reason})") from error
-        self._thread.start()
+        self._pool = ThreadPoolExecutor(_CALLS, thread_name_prefix="flowmine-replay")
+        self._server = grpc.server(self._pool)
+        self._server.add_generic_rpc_handlers((_Handler(self._methods),))
+        if self._credentials is None:
+            self._server.add_insecure_port(f"unix:{inner}")
+        else:
+            self._server.add_secure_port(f"unix:{inner}", self._credentials)
+        self._server.start()
+        self._links.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close every connection, and remove the files."""
-        if self._socket is not None:
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
-            self._socket.close()
-            self._thread.join()
-        self.drop()
+        if self._links is None:
+            self.timeline.close()
+            return
+        self._links.close()
+        self._server.stop(None).wait()
+        self.timeline.wake()
+        self._pool.shutdown()
         self.timeline.close()
+        self._folder.cleanup()
         if self._listen.startswith("unix:"):
-            _path(self._listen).unlink(missing_ok=True)
+            path_of(self._listen).unlink(missing_ok=True)
 
     def drop(self) -> None:
-        """Close every connection at once."""
-        with self._lock:
-            connections = list(self._connections)
-        self.timeline.wake()
-        for one in connections:
-            one.close()
+        """Close every connection."""
+        self._break(Link.drop)
 
     def stall(self) -> None:
         """Say and hear nothing more on any connection, and keep them open."""
-        with self._lock:
-            connections = list(self._connections)
-        for one in connections:
-            one.stall_when_sent()
+        self._break(Link.stall)
 
     def restart(self) -> None:
         """Close every connection, and begin with empty rings."""
         self.timeline.restart()
-        with self._lock:
-            connections = list(self._connections)
-        for one in connections:
-            one.drop_when_sent()
+        self._break(Link.drop)
+
+    def _break(self, way: Callable[[Link], None], peer: str | None = None) -> None:
+        """Break connections, all or a client's, once what gRPC was given for them is on its way."""
+        if self._links is None:
+            return
+        links = list(self._links) if peer is None else self._links.of(peer)
+        time.sleep(_ON_ITS_WAY)
+        for link in links:
+            way(link)
 
     def lose(self, node: str) -> None:
         """Lose a node: streams are told, and get nothing more of it. Raise UsageError where there is none such."""
@@ -170,88 +188,75 @@ class Replay:
                 call.orders.append((kind, name))
         self.timeline.wake()
 
-    def _accept(self) -> None:
-        while self._socket is not None:
-            try:
-                client, _ = self._socket.accept()
-            except OSError:
-                return
-            if client.family != socket.AF_UNIX:
-                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = Connection(client, self._context, self._serve, self._gone)
-            with self._lock:
-                self._connections.add(connection)
-            connection.start()
+    def _served(self) -> dict[str, Any]:
+        """Return what answers to each method, by its path."""
 
-    def _gone(self, connection: Connection) -> None:
-        with self._lock:
-            self._connections.discard(connection)
-        self.timeline.wake()
+        def answering(method: Any, answer: Callable[[Any], Any]) -> Any:
+            def asked(request: bytes, context: Any) -> bytes:
+                with _refusing(context):
+                    made: bytes = answer(method.request.FromString(request)).SerializeToString()
+                return made
 
-    def _serve(self, stream: Stream) -> None:
-        """Answer one call."""
-        try:
-            self._dispatch(stream, _message(stream.request))
-            if not stream.closed:
-                stream.finish()
-        except Closed:
-            pass
-        except (DecodeError, ValueError) as error:
-            stream.finish("INVALID_ARGUMENT", str(error))
-        except Exception as error:
-            stream.finish("INTERNAL", f"{type(error).__name__}: {error}")
-            raise
+            return grpc.unary_unary_rpc_method_handler(asked)
 
-    def _dispatch(self, stream: Stream, request: bytes) -> None:
-        path = stream.path
-        if path == _FLOWS.path:
-            self._flows(stream, _FLOWS.request.FromString(request))
-        elif path in self._unary:
-            method, answer = self._unary[path]
-            stream.reply(answer(method.request.FromString(request)).SerializeToString())
-        elif path in _EVENTS:
-            kind, asked = _EVENTS[path]
-            self._service.events(stream, asked.FromString(request), kind)
-        elif path == _WATCH.path:
-            self._service.watch(stream, _WATCH.request.FromString(request))
-        else:
-            service, _, method_name = path.removeprefix("/").partition("/")
-            stream.finish("UNIMPLEMENTED", f"unknown method {method_name} for service {service}")
+        def streaming(request_class: Any, answers: Callable[[Any, Any], Iterator[bytes]]) -> Any:
+            def asked(request: bytes, context: Any) -> Iterator[bytes]:
+                with _refusing(context):
+                    yield from answers(request_class.FromString(request), context)
 
-    def _flows(self, stream: Stream, request: Any) -> None:
+            return grpc.unary_stream_rpc_method_handler(asked)
+
+        def events(kind: str) -> Callable[[Any, Any], Iterator[bytes]]:
+            return lambda request, context: self._service.events(kind, request, context.is_active)
+
+        return {
+            **{path: answering(*each) for path, each in self._service.unary().items()},
+            **{path: streaming(asked, events(kind)) for path, (kind, asked) in _EVENTS.items()},
+            _WATCH.path: streaming(
+                _WATCH.request, lambda request, context: self._service.watch(request, context.is_active)
+            ),
+            _FLOWS.path: streaming(_FLOWS.request, self._flows),
+        }
+
+    def _flows(self, request: Any, context: Any) -> Iterator[bytes]:
         self.requests.append(request)
         wanted = Wanted.of(request)
         self.timeline.begin()
-        call = _Call(stream, Reading(self.timeline, wanted))
+        call = _Call(context, Reading(self.timeline, wanted))
+        context.add_callback(self.timeline.wake)
         with self._lock:
             self._calls.add(call)
             call.orders.extend(("lose", name) for name in self._service.lost)
             away = set(self._service.lost)
         try:
             names = self.timeline.capture.members
-            self._tell(stream, "NODE_CONNECTED", [name for name in names if name not in away])
-            self._tell(stream, "NODE_UNAVAILABLE", [name for name in names if name in away])
-            self._stream(call, told=away)
+            yield from _told("NODE_CONNECTED", [name for name in names if name not in away])
+            yield from _told("NODE_UNAVAILABLE", [name for name in names if name in away])
+            yield from self._stream(call, told=away)
         finally:
             with self._lock:
                 self._calls.discard(call)
 
-    def _stream(self, call: "_Call", told: set[str]) -> None:
-        stream, reading = call.stream, call.reading
-        while not stream.closed and not reading.over:
+    def _stream(self, call: "_Call", told: set[str]) -> Iterator[bytes]:
+        reading = call.reading
+        while not (call.over or call.gone or reading.over):
             while call.orders:
-                self._obey(call, *call.orders.popleft(), told=told)
+                yield from self._obey(call, *call.orders.popleft(), told=told)
             if reading.idle and not self._due():
-                self.timeline.wait(lambda: stream.closed or bool(call.orders))
+                self.timeline.wait(lambda: call.gone or bool(call.orders))
                 continue
             if not reading.idle:
                 chunk = reading.chunk(self._most())
-                stream.send(chunk.data)
-                with self._lock:
-                    self.sent += chunk.events
-            self._fail(stream)
+                yield from chunk.told
+                for frame in chunk.events:
+                    yield frame
+                    with self._lock:
+                        self.sent += 1
+            yield from self._fail(call)
+        while call.broken and not call.gone:
+            self.timeline.wait(lambda: call.gone)
 
-    def _obey(self, call: "_Call", kind: str, name: str, told: set[str]) -> None:
+    def _obey(self, call: "_Call", kind: str, name: str, told: set[str]) -> Iterator[bytes]:
         node = self.timeline.capture.node_names.index(name)
         if kind == "regain":
             call.reading.regain(node)
@@ -261,18 +266,7 @@ class Replay:
             told.discard(name)
         else:
             words = "rpc error: code = Unavailable desc = error reading from server: EOF"
-            self._tell(call.stream, "NODE_ERROR", [name], words)
-
-    def _tell(self, stream: Stream, state: str, names: list[str], words: str = "") -> None:
-        """Send a node status, as relay does."""
-        if not names:
-            return
-        response = observer_pb2.GetFlowsResponse(node_name=socket.gethostname())
-        response.time.FromNanoseconds(time.time_ns())
-        response.node_status.state_change = relay_pb2.NodeState.Value(state)
-        response.node_status.node_names.extend(names)
-        response.node_status.message = words
-        stream.reply(response.SerializeToString())
+            yield from _told("NODE_ERROR", [name], words)
 
     def _most(self) -> int:
         """Return how many events may be sent before something is to go wrong."""
@@ -283,68 +277,92 @@ class Replay:
         """Tell whether something is to go wrong now; one fault may be taken by another stream meanwhile."""
         return any(fault.after <= self.sent for fault in self._faults[:1])
 
-    def _fail(self, stream: Stream) -> None:
-        """Let go wrong what is due; raise Closed where that ends the stream."""
-        while True:
+    def _fail(self, call: "_Call") -> Iterator[bytes]:
+        """Let go wrong what is due, and give what is to be sent for it."""
+        while not call.over:
             with self._lock:
                 if not self._due():
                     return
                 fault = self._faults.pop(0)
-            _FAILING[fault.kind](self, stream, fault)
-            if fault.kind in ("drop", "stall", "nonsense", "restart"):
-                stream.closed = True
-            if stream.closed:
-                raise Closed
+            if fault.kind in _BREAKING:
+                call.over = call.broken = True
+                if fault.kind == "restart":
+                    self.restart()
+                else:
+                    self._break(_BREAKING[fault.kind], call.context.peer())
+            elif fault.kind in ("lose", "regain"):
+                self._order(fault.kind, fault.node)
+            elif fault.kind == "garbage":
+                yield b"garbage, and no event"
+            elif fault.kind == "refuse":
+                call.context.abort(grpc.StatusCode.UNAVAILABLE, "no connection to any node")
+            else:
+                call.over = True
+
+
+_BREAKING: dict[str, Callable[[Link], None]] = {
+    "drop": Link.drop,
+    "restart": Link.drop,
+    "stall": Link.stall,
+    "nonsense": Link.nonsense,
+}
+"""The faults that a stream does not survive -> what happens to its connection."""
 
 
 class _Call:
     """An open stream of flows, and what has happened to nodes meanwhile."""
 
-    def __init__(self, stream: Stream, reading: Reading) -> None:
-        self.stream, self.reading = stream, reading
+    def __init__(self, context: Any, reading: Reading) -> None:
+        self.context, self.reading = context, reading
         self.orders: deque[tuple[str, str]] = deque()
+        self.over = self.broken = False
+        """Whether nothing more is sent, and whether because its connection is broken: then without an end."""
+
+    @property
+    def gone(self) -> bool:
+        """Tell whether the client is not there any more."""
+        return not self.context.is_active()
 
 
-_FAILING: dict[str, Callable[[Replay, Stream, Fault], None]] = {
-    "drop": lambda server, stream, fault: stream.connection.drop_when_sent(),
-    "stall": lambda server, stream, fault: stream.connection.stall_when_sent(),
-    "garbage": lambda server, stream, fault: stream.reply(b"garbage, and no event"),
-    "nonsense": lambda server, stream, fault: stream.connection.nonsense(),
-    "refuse": lambda server, stream, fault: stream.finish("UNAVAILABLE", "no connection to any node"),
-    "end": lambda server, stream, fault: stream.finish(),
-    "lose": lambda server, stream, fault: server.lose(fault.node),
-    "regain": lambda server, stream, fault: server.regain(fault.node),
-    "restart": lambda server, stream, fault: server.restart(),
-}
+class _Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Finds what answers to a call."""
+
+    def __init__(self, methods: dict[str, Any]) -> None:
+        self._methods = methods
+
+    def service(self, handler_call_details: Any) -> Any:
+        path = handler_call_details.method
+        return self._methods.get(path) or grpc.unary_unary_rpc_method_handler(_unknown(path))
 
 
-def _message(body: bytes) -> bytes:
-    """Return the one message of a request. Raise ValueError where it is none, or compressed."""
-    if len(body) < 5 or body[0] or int.from_bytes(body[1:5]) != len(body) - 5:
-        raise ValueError("not one uncompressed message")
-    return body[5:]
+def _unknown(path: str) -> Callable[[bytes, Any], bytes]:
+    service, _, name = path.removeprefix("/").partition("/")
+
+    def refuse(_request: bytes, context: Any) -> bytes:
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, f"unknown method {name} for service {service}")
+        raise AssertionError
+
+    return refuse
 
 
-def _path(listen: str) -> Path:
-    return Path(
-        listen.removeprefix("unix://") if listen.startswith("unix://") else listen.removeprefix("unix:")
-    )
+@contextlib.contextmanager
+def _refusing(context: Any) -> Iterator[None]:
+    """End a call with the status that an error means."""
+    try:
+        yield
+    except NotImplementedError as error:
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, str(error))
+    except (DecodeError, ValueError) as error:
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
 
 
-def _listening(listen: str) -> socket.socket:
-    """Return a listening socket. Raise OSError where that cannot be, ValueError where it is no address."""
-    if listen.startswith("unix:"):
-        made = socket.socket(socket.AF_UNIX)
-        try:
-            made.bind(str(_path(listen)))
-            made.listen()
-        except OSError:
-            made.close()
-            raise
-        return made
-    host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) >= 1 << 16:
-        raise ValueError("write host:port, or unix:///path")
-    host = host.strip("[]")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, int(port)), family=family)
+def _told(state: str, names: list[str], words: str = "") -> Iterator[bytes]:
+    """Give a node status, as relay does; none of no node."""
+    if not names:
+        return
+    response = observer_pb2.GetFlowsResponse(node_name=socket.gethostname())
+    response.time.FromNanoseconds(time.time_ns())
+    response.node_status.state_change = relay_pb2.NodeState.Value(state)
+    response.node_status.node_names.extend(names)
+    response.node_status.message = words
+    yield response.SerializeToString()

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,15 @@ from flowmine.ingest.pb import health_pb2, observer_pb2, relay_pb2
 from flowmine.ingest.pb.pool import Method
 from flowmine.ingest.replay.encode import KINDS
 from flowmine.ingest.replay.reading import moment
-from flowmine.ingest.replay.stream import Stream
 from flowmine.ingest.replay.timeline import Timeline
 
 __all__ = ["Service"]
 
 _HEALTHY = ("", "observer.Observer", "hubble.server.Observer")
 """The services that Hubble tells the health of (Cilium ``api/v1/observer``, ``pkg/hubble/api/v1``)."""
+
+_GLANCE = 0.2
+"""Seconds between two looks whether a client is still there."""
 
 _VERSION = re.compile(r"(\d+)\.(\d+)\S*")
 
@@ -97,20 +99,22 @@ class Service:
         known = request.service in _HEALTHY
         return health_pb2.HealthCheckResponse(status="SERVING" if known else "SERVICE_UNKNOWN")
 
-    def watch(self, stream: Stream, request: Any) -> None:
+    def watch(self, request: Any, alive: Callable[[], bool]) -> Iterator[bytes]:
         """Tell the health once, and stay until the client goes."""
-        stream.reply(self._health(request).SerializeToString())
-        while not stream.closed:
-            time.sleep(0.2)
+        yield self._health(request).SerializeToString()
+        while alive():
+            time.sleep(_GLANCE)
 
-    def events(self, stream: Stream, request: Any, kind: str) -> None:
-        """Send a node's agent or debug events, where the capture has any; relay itself has none."""
+    def events(self, kind: str, request: Any, alive: Callable[[], bool]) -> Iterator[bytes]:
+        """Give a node's agent or debug events.
+
+        Raise NotImplementedError where the capture has none, as from relay itself.
+        """
         capture = self._timeline.capture
         numbers = np.flatnonzero(capture.kinds == KINDS.index(kind))
         if not len(numbers):
             name = "GetAgentEvents" if kind == "agent_event" else "GetDebugEvents"
-            stream.finish("UNIMPLEMENTED", f"{name} not yet implemented")
-            return
+            raise NotImplementedError(f"{name} not yet implemented")
         since, until = (moment(request, bound) for bound in ("since", "until"))
         times = capture.times[numbers]
         chosen = np.ones(len(numbers), bool)
@@ -123,6 +127,6 @@ class Service:
             oldest = request.first or since is not None
             numbers = numbers[: request.number] if oldest else numbers[-request.number :]
         for number in numbers.tolist():
-            stream.reply(capture.frames(number, number + 1)[0])
-        while request.follow and not stream.closed:
-            time.sleep(0.2)
+            yield capture.frames(number, number + 1)[0]
+        while request.follow and alive():
+            time.sleep(_GLANCE)

@@ -191,8 +191,8 @@ class Timeline:
         if not rounds:
             return self.capture.records(np.array([place]))[0]
         events = self.events(number, number + 1)
-        sent = self.block(events).pick(np.ones(1, bool), events.offset)
-        return record(sent[5:])
+        (sent,) = self.block(events).pick(np.ones(1, bool), events.offset)
+        return record(sent)
 
     def block(self, events: Events, paths: tuple[str, ...] = ()) -> Block:
         """Return the block in which events lie, of their round; with the fields of a mask's paths, or with all."""
