@@ -205,8 +205,9 @@ def test_a_slow_reader_holds_the_server_back() -> None:
         source = relay(server.address, batch_rows=1)
         batches = source.batches()
         next(batches)
-        threading.Event().wait(1.0)
-        ahead = server.sent
+        ahead = -1
+        while ahead != (ahead := server.sent):
+            threading.Event().wait(0.5)
         rows = sum(batch.num_rows for batch in batches)
     assert ahead < 60_000
     assert rows > 0

@@ -14,8 +14,17 @@ import grpc.experimental
 
 __all__ = ["Broken", "Refused", "failure_of", "grpc"]
 
-_OF_THE_LINK = frozenset({"UNAVAILABLE", "INTERNAL", "UNKNOWN", "CANCELLED", "RESOURCE_EXHAUSTED"})
-_FROM_PEER = "received from peer"
+_LINK_WORDS = (
+    "Stream removed",
+    "Socket closed",
+    "failed to connect",
+    "Connection reset",
+    "GOAWAY",
+    "recvmsg",
+    "sendmsg",
+    "keepalive",
+)
+"""What gRPC's core says where it has lost a connection: the status alone does not tell that from a server's own."""
 
 
 class Broken(Exception):
@@ -32,8 +41,8 @@ class Refused(Exception):
 
 
 def failure_of(error: Any) -> Broken | Refused:
-    """Return what an error of gRPC's is: a status that the server gave, or the library for want of an answer."""
+    """Return what an error of gRPC's is: an answer, or in its place a connection that is no more."""
     code, words = error.code().name, error.details() or ""
-    if code in _OF_THE_LINK and _FROM_PEER not in (error.debug_error_string() or ""):
-        return Broken(f"the connection broke ({words or code})")
+    if any(each in words for each in _LINK_WORDS):
+        return Broken(f"the connection broke ({words})")
     return Refused(code, words)
