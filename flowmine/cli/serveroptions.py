@@ -28,7 +28,10 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--kube-namespace",), {"metavar": "NS", "help": "With -P: Cilium's namespace (default: kube-system)."}),
     (("--kubeconfig",), {"metavar": "FILE", "help": "With -P: the kubeconfig (default: as kubectl's)."}),
     (("--tls",), {"is_flag": True, "help": "Speak TLS, as with tls://."}),
-    (("--tls-allow-insecure",), {"is_flag": True, "help": "Take any certificate of the server."}),
+    (
+        ("--tls-allow-insecure",),
+        {"is_flag": True, "help": "Take any certificate of the server that has not expired."},
+    ),
     (
         ("--tls-ca-cert-files",),
         {"multiple": True, "metavar": "FILE", "help": "Authorities of the server's certificate."},

@@ -181,6 +181,16 @@ def test_any_certificate_is_taken_where_asked_for(secure: Replay) -> None:
     assert count(Server(secure.address, tls=True, allow_insecure=True)) == 10
 
 
+@pytest.mark.parametrize(
+    "names", ["DNS:*.hubble-relay.cilium.io", "IP:10.9.8.7", "IP:::1", "URI:spiffe://relay"]
+)
+def test_any_name_is_taken_where_asked_for(names: str, tmp_path: Path) -> None:
+    """--tls-allow-insecure reads a server whose certificate is for another name, of any kind, of no known authority."""
+    pair = Authority.make(tmp_path).issue("relay", names)
+    with Replay(events(10), tls=Tls(*pair)) as server:
+        assert count(Server(server.address, tls=True, allow_insecure=True)) == 10
+
+
 def test_the_servers_own_certificate_may_be_the_authority(secure: Replay, pair: tuple[str, str]) -> None:
     """A pinned certificate is trusted without its authority, as by Hubble's own command line."""
     assert count(Server(secure.address, tls=True, ca_files=(pair[0],))) == 10
