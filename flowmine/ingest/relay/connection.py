@@ -76,7 +76,8 @@ class Connection:
 def _channel(server: Server, seen: Seen) -> Any:
     """Return a channel to where a look has been; with a connection of its own, whatever others there are."""
     options: list[tuple[str, Any]] = [
-        ("grpc.default_authority", server.authority),
+        # where any certificate will do, a call must be to the one whose certificate it is
+        ("grpc.default_authority", seen.name if server.allow_insecure and seen.name else server.authority),
         ("grpc.primary_user_agent", "flowmine"),
         ("grpc.max_receive_message_length", _MOST_MESSAGE),
         ("grpc.keepalive_time_ms", _ALIVE_EVERY),

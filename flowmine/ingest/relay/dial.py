@@ -77,14 +77,14 @@ def _trusting(secured: ssl.SSLSocket, server: Server, target: str) -> Seen:
     shown = ssl.DER_cert_to_PEM_cert(secured.getpeercert(binary_form=True) or b"")
     name = server.server_name or server.place.host or "localhost"
     if server.allow_insecure:
-        return Seen(target, shown.encode(), _own_name(shown, server) or name)
+        return Seen(target, shown.encode(), _own_name(shown, server, name))
     if server.ca_files:
         return Seen(target, b"\n".join(Path(path).read_bytes() for path in server.ca_files), name)
     return Seen(target, shown.encode(), name)
 
 
-def _own_name(shown: str, server: Server) -> str:
-    """Return a name that a certificate is for, empty where it has none. Raise Broken where it has expired."""
+def _own_name(shown: str, server: Server, wanted: str) -> str:
+    """Return a name that a certificate is for, the ``wanted`` one if it can be. Raise Broken where it has expired."""
     context = context_of(replace(server, allow_insecure=False))
     context.check_hostname = False
     context.load_verify_locations(cadata=shown)
@@ -94,12 +94,12 @@ def _own_name(shown: str, server: Server) -> str:
     ):
         told: dict[str, Any] = secured.getpeercert() or {}
     named = [pair for part in told.get("subject", ()) for pair in part if pair[0] == "commonName"]
-    for kind, value in (*told.get("subjectAltName", ()), *named):
-        if kind == "IP Address":
-            return str(ipaddress.ip_address(value))
-        if kind in ("DNS", "commonName"):
-            return str(value).replace("*.", "instance.", 1)
-    return ""
+    pairs = [*told.get("subjectAltName", ()), *named]
+    names = [str(value) for kind, value in pairs if kind in ("DNS", "commonName")]
+    names += [str(ipaddress.ip_address(value.strip())) for kind, value in pairs if kind == "IP Address"]
+    if wanted in names or f"*.{wanted.partition('.')[2]}" in names:
+        return wanted
+    return names[0].replace("*.", "instance.", 1) if names else wanted
 
 
 def context_of(server: Server) -> ssl.SSLContext:
