@@ -43,6 +43,7 @@ class Refused(Exception):
 def failure_of(error: Any) -> Broken | Refused:
     """Return what an error of gRPC's is: an answer, or in its place a connection that is no more."""
     code, words = error.code().name, error.details() or ""
-    if any(each in words for each in _LINK_WORDS):
+    # a deadline is a failure of the answer, whatever gRPC says of the stream: who asks tells a dead link by it
+    if code != "DEADLINE_EXCEEDED" and any(each in words for each in _LINK_WORDS):
         return Broken(f"the connection broke ({words})")
     return Refused(code, words)
