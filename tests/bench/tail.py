@@ -2,7 +2,7 @@
 
 A replay server in a process of its own sends a generated capture over and over, each time later, as fast as it is read.
 `flowmine tail` follows it with state, to the last event, beside clients that only count: flowmine's own connection and
-grpcio's. Printed are events a second, whether all of them arrived once, and memory at each tenth of the way.
+a bare stub of grpcio. Printed are events a second, whether all of them arrived once, and memory at each tenth of the way.
 """
 
 import multiprocessing
@@ -74,7 +74,7 @@ def count(address: str) -> dict[str, float]:
 
 
 def count_by_grpcio(address: str) -> dict[str, float]:
-    """Count with grpcio's client."""
+    """Count with a bare stub of grpcio."""
     return {"rate": counted_by_grpcio(address)}
 
 
@@ -114,7 +114,7 @@ def main(flows: int, capture: int) -> None:
             tail = measure("tests.bench.tail", "follow", address, state, str(flows))
         size = sum(each.stat().st_size for each in Path(state).rglob("*") if each.is_file())
     click.echo(_line("a client that only counts", base, base))
-    click.echo(_line("grpcio's client, only counting", grpcio, base))
+    click.echo(_line("a bare stub of grpcio, only counting", grpcio, base))
     click.echo(_line("flowmine tail, with state", tail, base))
     found = tail.returned
     click.echo(

@@ -48,7 +48,7 @@ class Watch:
             try:
                 status = status_of(self._connection, self._timeout)
             except Broken:
-                return
+                continue  # the stream fails by itself, or is tried again
             except Refused as refused:
                 silent = self._call.messages == arrived and not self._call.blocked
                 if refused.code == "DEADLINE_EXCEEDED" and silent:
