@@ -1,10 +1,11 @@
 """A websocket that forwards a pod's port, as an API server serves it (v4.channel.k8s.io), in front of a real server."""
 
 import base64
+import contextlib
 import hashlib
-import select
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -93,21 +94,24 @@ def _serve(request: BaseHTTPRequestHandler, target: tuple[str, int], named: int)
 
 
 def _carry(client: socket.socket, stream: Any, pod: socket.socket) -> None:
+    """Carry bytes both ways; frames are read by a thread, for several may lie in the stream's buffer at once."""
     client.setblocking(True)
-    while True:
-        ready, _, _ = select.select([client, pod], [], [])
-        if pod in ready:
-            data = pod.recv(1 << 15)
-            if not data:
-                client.sendall(b"\x88\x00")
-                return
+    reader = threading.Thread(target=_to_pod, args=(stream, pod), daemon=True)
+    reader.start()
+    with contextlib.suppress(OSError):
+        while data := pod.recv(1 << 15):
             client.sendall(_frame(b"\0" + data))
-        if client in ready:
-            payload = _read(stream)
-            if payload is None:
-                return
+        client.sendall(b"\x88\x00")
+    reader.join(5)  # to the client's own end: what is left unread would reset its connection
+
+
+def _to_pod(stream: Any, pod: socket.socket) -> None:
+    while (payload := _read(stream)) is not None:
+        with contextlib.suppress(OSError):
             if payload[:1] == b"\0" and payload[1:]:
                 pod.sendall(payload[1:])
+    with contextlib.suppress(OSError):
+        pod.shutdown(socket.SHUT_RDWR)
 
 
 def _frame(payload: bytes) -> bytes:
@@ -119,7 +123,10 @@ def _frame(payload: bytes) -> bytes:
 
 def _read(stream: Any) -> bytes | None:
     """Read one masked frame; None at the end."""
-    head = stream.read(2)
+    try:
+        head = stream.read(2)
+    except (OSError, ValueError):
+        return None
     if len(head) < 2 or head[0] & 15 == 8:
         return None
     size = head[1] & 127

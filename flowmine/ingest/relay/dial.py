@@ -4,6 +4,7 @@ gRPC's library says of all of them that the address is unavailable, and after a 
 where any certificate will do, or those that this computer trusts, it is given the one that the server has just shown.
 """
 
+import contextlib
 import errno
 import ipaddress
 import socket
@@ -23,7 +24,7 @@ _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0,
 """What a client of HTTP/2 says first, and empty SETTINGS (RFC 9113, 3.4); a server begins with its own."""
 
 _HEAD, _SETTINGS = 9, 4
-_PROBE_SECONDS = 2.0
+_PROBE_SECONDS, _PARTING_SECONDS = 2.0, 0.5
 
 _OF_ERRNO = {
     errno.ECONNREFUSED: "nothing listens there: check the port, and that the port-forward runs "
@@ -61,8 +62,9 @@ def look(server: Server, timeout: float) -> Seen:
             _greet(plain, server, timeout)
             return Seen(target)
         with _handshake(plain, context, server, timeout) as secured:
+            shown = ssl.DER_cert_to_PEM_cert(secured.getpeercert(binary_form=True) or b"")
             _greet(secured, server, timeout)
-            return _trusting(secured, server, target)
+            return _trusting(shown, server, target)
 
 
 def _target(connected: socket.socket, place: Place) -> str:
@@ -72,9 +74,8 @@ def _target(connected: socket.socket, place: Place) -> str:
     return f"ipv6:[{host}]:{port}" if connected.family == socket.AF_INET6 else f"ipv4:{host}:{port}"
 
 
-def _trusting(secured: ssl.SSLSocket, server: Server, target: str) -> Seen:
+def _trusting(shown: str, server: Server, target: str) -> Seen:
     """Return what to trust so that gRPC believes the certificate that was taken here."""
-    shown = ssl.DER_cert_to_PEM_cert(secured.getpeercert(binary_form=True) or b"")
     name = server.server_name or server.place.host or "localhost"
     if server.allow_insecure:
         return Seen(target, shown.encode(), _own_name(shown, server, name))
@@ -245,6 +246,7 @@ def _greet(connected: socket.socket, server: Server, timeout: float) -> None:
             words = tls_failure(error, server)
     else:
         if _is_settings(head):
+            _part(connected)
             return
         words = "the server closed the connection without a word"
         if head[:6] == b"HTTP/1":
@@ -256,6 +258,15 @@ def _greet(connected: socket.socket, server: Server, timeout: float) -> None:
     if not server.secure and speaks_tls(server.place, min(timeout, _PROBE_SECONDS)):
         words = "it speaks TLS: add --tls, or write the address as tls://…"
     raise Broken(words)
+
+
+def _part(connected: socket.socket) -> None:
+    """Hang up so that nobody between takes it for a broken connection: what was still coming is read first."""
+    with contextlib.suppress(OSError):
+        connected.settimeout(_PARTING_SECONDS)
+        connected.shutdown(socket.SHUT_WR)
+        while connected.recv(4096):
+            pass
 
 
 def _is_settings(head: bytes) -> bool:
