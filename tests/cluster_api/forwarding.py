@@ -96,22 +96,27 @@ def _serve(request: BaseHTTPRequestHandler, target: tuple[str, int], named: int)
 def _carry(client: socket.socket, stream: Any, pod: socket.socket) -> None:
     """Carry bytes both ways; frames are read by a thread, for several may lie in the stream's buffer at once."""
     client.setblocking(True)
-    reader = threading.Thread(target=_to_pod, args=(stream, pod), daemon=True)
+    reader = threading.Thread(target=_to_pod, args=(client, stream, pod), daemon=True)
     reader.start()
     with contextlib.suppress(OSError):
         while data := pod.recv(1 << 15):
             client.sendall(_frame(b"\0" + data))
         client.sendall(b"\x88\x00")
+        client.shutdown(socket.SHUT_WR)
     reader.join(5)  # to the client's own end: what is left unread would reset its connection
 
 
-def _to_pod(stream: Any, pod: socket.socket) -> None:
+def _to_pod(client: socket.socket, stream: Any, pod: socket.socket) -> None:
     while (payload := _read(stream)) is not None:
         with contextlib.suppress(OSError):
             if payload[:1] == b"\0" and payload[1:]:
                 pod.sendall(payload[1:])
     with contextlib.suppress(OSError):
         pod.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(OSError, ValueError):
+        client.settimeout(1)
+        while stream.read1(4096):
+            pass
 
 
 def _frame(payload: bytes) -> bytes:
