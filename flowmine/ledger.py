@@ -156,6 +156,18 @@ class Ledger:
         missing, mask = ", ".join(self.masked), ",".join(EXPORTER_MASK)
         return f"no event carries {missing}: record again without a field mask, or with fieldMask {mask}"
 
+    def join(self, other: "Ledger") -> None:
+        """Add what another reader of the same inputs tells, of what comes after."""
+        for (node, kind, source), entry in other.entries.items():
+            self.add(kind, source, node=node, count=entry.count, first=entry.first, last=entry.last)
+        self.flows += other.flows
+        self.bad += other.bad
+        self.named += other.named[: NAMED_AT_MOST - len(self.named)]
+        self.notes += other.notes
+        for version, count in other.versions.items():
+            self.versions[version] = self.versions.get(version, 0) + count
+        self.window.add(other.window.count, other.window.first, other.window.last)
+
     def merge(self, others: Iterable["Ledger"]) -> "Ledger":
         """Return a ledger of this one and ``others``, as if one reader had read all of their inputs."""
         merged = Ledger(complete=True)

@@ -1,6 +1,6 @@
 """Make FLOWS columns of a batch of flows: in bulk, and only those asked for."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from flowmine.ingest.http import split_url
 from flowmine.ingest.intern import Endpoints
 from flowmine.ingest.masks import Presence
 from flowmine.ingest.names import Codes
-from flowmine.ingest.rows import Rows, Tools
+from flowmine.ingest.rows import Ints, Rows, Tools
 from flowmine.ingest.shapes import fields_of
 from flowmine.ingest.structrows import json_objects
 from flowmine.ledger import Ledger
@@ -44,30 +44,39 @@ class Builder:
         """
         self.schema = pa.schema([field for field in FLOWS if field.name in columns])
         self.urls = lru_cache(1 << 16)(partial(split_url, keep_query=keep_query))
-        self._ledger = ledger
+        self.ledger = ledger
         codes = {column: Codes(column, self._unknown) for column in ENUMS}
         self.tools = Tools(codes, endpoints, json_objects() if objects is None else objects, self._unknown)
         """What the batches of this reading need to be made."""
-        self._presence = Presence(fields_of(columns), endpoints)
+        self.presence = Presence(fields_of(columns), endpoints)
 
     def _unknown(self, what: str) -> None:
-        self._ledger.add("skipped", what)
+        self.ledger.add("skipped", what)
 
     def batch(self, rows: Rows) -> pa.RecordBatch:
         """Return one row a flow. Raise InputError where two endpoints hash to one id."""
         arrays = [_MAKERS[name](rows, self) for name in self.schema.names]
         for version, count in rows.versions().items():
             if version:
-                self._ledger.versions[version] = self._ledger.versions.get(version, 0) + count
+                self.ledger.versions[version] = self.ledger.versions.get(version, 0) + count
         if rows.unreadable_times:
-            self._ledger.add("skipped", "a time that cannot be read", count=rows.unreadable_times)
-        self._presence.look(rows)
+            self.ledger.add("skipped", "a time that cannot be read", count=rows.unreadable_times)
+        self.presence.look(rows)
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def in_order(self, parts: Sequence[tuple[Rows, Ints]]) -> list[pa.RecordBatch]:
+        """Return the flows of a block as one batch in order of their places, if there are any."""
+        made = [self.batch(rows) for rows, _ in parts]
+        if len(made) < 2:
+            return made
+        order = np.argsort(np.concatenate([places for _, places in parts]), kind="stable")
+        batches: list[pa.RecordBatch] = pa.Table.from_batches(made).take(order).combine_chunks().to_batches()
+        return batches
 
     def end(self) -> None:
         """Tell the ledger which fields no flow carried."""
-        for field in self._presence.missing():
-            self._ledger.add("masked", field, count=self._presence.flows)
+        for field in self.presence.missing():
+            self.ledger.add("masked", field, count=self.presence.flows)
 
 
 _Maker = Callable[[Rows, Builder], pa.Array]

@@ -14,7 +14,7 @@ from flowmine.ingest.ahead import ahead
 from flowmine.ingest.capturewindow import MANIFEST, VIEW, is_window, manifest_of, windows
 from flowmine.ingest.compression import CutShort, Readable, compression_of, decompress
 from flowmine.ingest.formats import HEAD, Format, first_time, format_of, holds_events
-from flowmine.ingest.framing import decoded_text
+from flowmine.ingest.framing import decoded_text, is_by_value, is_marked
 from flowmine.ingest.times import nanoseconds
 
 __all__ = ["Input", "find"]
@@ -40,10 +40,13 @@ class Input:
         self.name, self.size = name, _size(self.window) if self.window else status and status.st_size
         self.written = datetime.fromtimestamp(status.st_mtime, UTC) if status else datetime.now(UTC)
         self.read, self.cut, self.compressed = 0, "", False
+        self.is_lines = False
+        """Whether the stored bytes are the lines themselves; known after `recognise`."""
         self.format: Format | None = None
         self.begins: int | None = None
         self._path, self._stream, self._pipe = path, stream, pipe
         self._started: Iterator[bytes] | None = None
+        self._marked = False
 
     def reads(self, stream: object) -> bool:
         """Tell whether the input reads this very stream."""
@@ -73,6 +76,7 @@ class Input:
         if not head.strip():
             return "it is empty" if in_folder else None
         self.format = format_of(head[:HEAD])
+        self.is_lines = self._are_lines(head[:HEAD])
         self.begins = nanoseconds(first_time(head))
         if self.window is not None:
             self.begins = manifest_of(self.window).first
@@ -83,6 +87,10 @@ class Input:
         if in_folder and self.format.name == "json" and not holds_events(head[:HEAD]):
             return "JSON, but no Hubble events"
         return None
+
+    def _are_lines(self, head: bytes) -> bool:
+        plain = self.repeatable and self.window is None and not self.compressed and not self._marked
+        return plain and self.format is not None and self.format.name == "json" and not is_by_value(head)
 
     def content(self, *, in_thread: bool = False) -> Iterator[bytes]:
         """Yield the content, decompressed, as UTF-8. Raise InputError where it cannot be read.
@@ -113,7 +121,7 @@ class Input:
     def _decompressed(self) -> Iterator[bytes]:
         raw = self._raw()
         first = next(raw, b"")
-        self.compressed = compression_of(first) is not None
+        self.compressed, self._marked = compression_of(first) is not None, is_marked(first)
         return decompress(_chained(first, raw), self._raw_again if self.repeatable else None)
 
     def _raw_again(self) -> Iterator[bytes]:

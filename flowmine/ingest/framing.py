@@ -14,7 +14,7 @@ import numpy as np
 from flowmine.ingest.blocks import LONGEST, Block, Unreadable
 from flowmine.ingest.brackets import values
 
-__all__ = ["blocks", "decoded_text", "is_by_value"]
+__all__ = ["blocks", "by_line", "decoded_text", "is_by_value", "is_marked"]
 
 _BLANK = b" \t\r\n"
 _BOMS = (
@@ -44,6 +44,11 @@ def decoded_text(chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield decoder.decode(b"", final=True).encode("utf-8", "replace")
 
 
+def is_marked(head: bytes) -> bool:
+    """Tell whether a content begins with a byte-order mark."""
+    return any(head.startswith(mark) for mark, _ in _BOMS)
+
+
 def is_by_value(head: bytes) -> bool:
     """Tell from its beginning whether a file must be cut by brackets and not by lines."""
     text = head.lstrip(_BLANK)
@@ -67,7 +72,7 @@ def blocks(chunks: Iterator[bytes], size: int) -> Iterator[Block | Unreadable]:
     if is_by_value(head):
         yield from values(chunks, size)
     else:
-        yield from _by_line(chunks, size)
+        yield from by_line(chunks, size)
 
 
 def _peek(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
@@ -92,7 +97,8 @@ def _line_ends(data: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(data, np.uint8) == 10))
 
 
-def _by_line(chunks: Iterator[bytes], size: int) -> Iterator[Block | Unreadable]:
+def by_line(chunks: Iterator[bytes], size: int) -> Iterator[Block | Unreadable]:
+    """Yield the lines of a content in blocks of about ``size`` bytes, and what is too long for a line, in order."""
     parts: list[bytes] = []
     held, line, dropping = 0, 1, False
     for chunk in chunks:

@@ -18,7 +18,7 @@ from flowmine.ingest.caches import distinct
 from flowmine.labels import CLUSTER_KEY, UNKNOWN_ID, CanonicalEndpoint, canonical, endpoint_id, parse
 from flowmine.schema import ENDPOINTS, PODS
 
-__all__ = ["HAS_ID", "HOST", "PLACE", "UNSEEN", "Endpoints", "Told", "cluster_of_node"]
+__all__ = ["HAS_ID", "HOST", "PLACE", "UNSEEN", "Endpoints", "Known", "Told", "cluster_of_node"]
 
 UNSEEN, HAS_ID, HOST, PLACE = range(4)
 """What a raw form says of where the end is: nothing; a local endpoint; the node itself; not on the node."""
@@ -93,6 +93,10 @@ class _Row:
 class _Pod:
     local: bool = False
     workload: str = ""
+
+
+Known: TypeAlias = tuple[dict[int, _Row], dict[tuple[int, str, str], _Pod], set[str]]
+"""All that is known of endpoints."""
 
 
 class _Cache(dict[bytes, int]):
@@ -251,6 +255,26 @@ class Endpoints:
                 kind, _, name = one["workload"].partition("/")
                 if one["endpoint"] in self._rows:
                     self._rows[one["endpoint"]].workloads.add((kind, name))
+
+    def known(self) -> "Known":
+        """Return all that is known, to be joined elsewhere."""
+        return self._rows, self._pods, self.seen
+
+    def join(self, known: "Known") -> None:
+        """Join what another knows. Raise InputError where two endpoints have one id."""
+        rows, pods, seen = known
+        for identifier, other in rows.items():
+            row = self._row(identifier, other.what)
+            row.workloads |= other.workloads
+            for identity in other.identities:
+                _keep_few(row.identities, identity)
+            for name in other.pods:
+                _keep_few(row.pods, name)
+        for key, told in pods.items():
+            pod = self._pods.setdefault(key, _Pod())
+            pod.local |= told.local
+            pod.workload = min(filter(None, (pod.workload, told.workload)), default="")
+        self.seen |= seen
 
     def table(self) -> pa.Table:
         """Return all endpoints seen so far as ENDPOINTS, sorted by id."""

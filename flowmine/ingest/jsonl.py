@@ -19,7 +19,7 @@ from flowmine.ingest.structrows import StructRows
 from flowmine.ingest.wrappers import Partials, payloads
 from flowmine.ledger import Ledger
 
-__all__ = ["Keep", "Lines", "Parts"]
+__all__ = ["Keep", "Lines", "Parts", "tell_cut", "tell_nothing"]
 
 Keep = Callable[[dict[str, Any]], bool]
 """A predicate over a record in canonical form (`normal.canonical_record`)."""
@@ -114,6 +114,11 @@ class Lines:
                 else:
                     self._tell(kind, record)
                 yield raw if kind != "bare" else _wrapped(raw, record), record, f"{self._name}:{line}"
+
+    @property
+    def waits(self) -> bool:
+        """Whether a line that a log driver cut in pieces is yet to be finished."""
+        return self._partials.count > 0
 
     def end(self) -> list[Any]:
         """Return the flows of lines that a log driver cut in pieces and never finished; tell the others."""
@@ -305,10 +310,7 @@ class Lines:
         self._tell_cut(f"{self._name}:{line}", reason)
 
     def _tell_cut(self, place: str, reason: str) -> None:
-        self._ledger.add("cut", self._name)
-        self._ledger.notes.append(f"{place}: {reason}")
-        if self._strict:
-            raise InputError(f"{place}: {reason}")
+        tell_cut(self._name, place, reason, self._ledger, strict=self._strict)
 
     def _fail(self, line: int, reason: str, detail: str = "") -> None:
         place = f"{self._name}:{line}"
@@ -316,6 +318,22 @@ class Lines:
         self._ledger.add_bad(place, reason, detail)
         if self._strict:
             raise InputError(f"{place}: {reason}{f' ({detail})' if detail else ''}")
+
+
+def tell_cut(name: str, place: str, reason: str, ledger: Ledger, *, strict: bool) -> None:
+    """Tell that an input ends too early, at a place; raise InputError with ``strict``."""
+    ledger.add("cut", name)
+    ledger.notes.append(f"{place}: {reason}")
+    if strict:
+        raise InputError(f"{place}: {reason}")
+
+
+def tell_nothing(name: str, events: int, failure: str, ledger: Ledger) -> None:
+    """Tell that an input held no event; raise InputError where it held something else, of which ``failure`` tells."""
+    if not events and failure:
+        raise InputError(f"{name}: no Hubble event in it ({failure})")
+    if not events:
+        ledger.notes.append(f"{name}: no event in it")
 
 
 def _drop(record: dict[str, Any], path: list[str]) -> bool:

@@ -9,33 +9,38 @@ from flowmine.ingest.blocks import Block, Unreadable
 from flowmine.ingest.captureread import Kept, Span, Stored
 from flowmine.ingest.files import Input
 from flowmine.ingest.formats import first_time
+from flowmine.ingest.ranges import Range, ranges
 from flowmine.ingest.stretches import cut
 from flowmine.ingest.times import nanoseconds
 
-__all__ = ["Want", "in_step"]
+__all__ = ["Piece", "Want", "in_step"]
 
 _MOST_OPEN, _FEW = 48, 4
 _ALONE, _LARGEST, _SMALLEST, _TOGETHER = 3 << 20, 1 << 21, 1 << 17, 24 << 20
 
-_Piece: TypeAlias = Block | Unreadable | Stored | Kept
+_RANGE = 4
+"""Blocks in a range."""
+
+Piece: TypeAlias = Block | Unreadable | Stored | Kept | Range
 
 
 @dataclass(frozen=True, slots=True)
 class Want:
     """What is asked for: of windows columns of FLOWS, and row groups not wholly outside a span of time; of JSON lines
-    whether to take them apart.
+    whether to take them apart, or where files are such lines, only to say where they are (``ranges``).
     """
 
     columns: frozenset[str]
     span: Span = (None, None)
     stretches: bool = False
+    ranges: bool = False
 
 
 _MOST_MISSES = 3
 """Blocks in a row whose lines are not of the usual form, after which none is taken apart."""
 
 
-def in_step(inputs: Sequence[Input], want: Want) -> Iterator[tuple[int, _Piece | None]]:
+def in_step(inputs: Sequence[Input], want: Want) -> Iterator[tuple[int, Piece | None]]:
     """Yield the blocks of all inputs by the time at which each begins, with the input's place; None at its end.
 
     What is stored as windows comes in pieces of its own kind, of what is ``want``ed.
@@ -47,7 +52,7 @@ def in_step(inputs: Sequence[Input], want: Want) -> Iterator[tuple[int, _Piece |
     size = _ALONE if len(inputs) == 1 else shared
     few = len(inputs) <= _FEW
     waiting = list(range(len(inputs)))[::-1]
-    heap: list[tuple[int, int, _Piece, Iterator[_Piece]]] = []
+    heap: list[tuple[int, int, Piece, Iterator[Piece]]] = []
     while waiting or heap:
         while waiting and len(heap) < _MOST_OPEN and _is_due(inputs[waiting[-1]], heap):
             place = waiting.pop()
@@ -65,9 +70,11 @@ def _is_due(one: Input, heap: Sequence[tuple[int, ...] | tuple[int, int, object,
     return not heap or (one.begins or 0) <= heap[0][0]
 
 
-def _blocks(one: Input, size: int, want: Want, *, few: bool) -> Iterator[_Piece]:
+def _blocks(one: Input, size: int, want: Want, *, few: bool) -> Iterator[Piece]:
     if one.format is not None and one.format.pieces is not None and one.window is not None:
         return one.pieces(one.format.pieces(one.window, want.columns, want.span))
+    if want.ranges and one.is_lines:
+        return ranges(one, size * _RANGE)
     if one.format is None or one.format.blocks is None:
         return iter(())
     blocks = one.format.blocks(one.content(in_thread=few), size, one.written)
@@ -84,10 +91,10 @@ def _taken_apart(blocks: Iterator[Block | Unreadable]) -> Iterator[Block | Unrea
 
 
 def _push(
-    heap: list[tuple[int, int, _Piece, Iterator[_Piece]]],
+    heap: list[tuple[int, int, Piece, Iterator[Piece]]],
     place: int,
     begins: int,
-    rest: Iterator[_Piece],
+    rest: Iterator[Piece],
 ) -> bool:
     """Put the input's next block on the heap at the time it begins, or where it says none, after the last one."""
     block = next(rest, None)

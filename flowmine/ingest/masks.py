@@ -60,6 +60,16 @@ class Presence:
             if name not in self._expected and _EXPECTED[name][1](rows):
                 self._expected.add(name)
 
+    def join(self, flows: int, absent: Collection[str], expected: Collection[str]) -> None:
+        """Add what another saw (`seen`), who looked for the same fields."""
+        self.flows += flows
+        self._absent = [name for name in self._absent if name in absent]
+        self._expected |= set(expected)
+
+    def seen(self) -> tuple[int, list[str], set[str]]:
+        """Return how many flows were looked at, the fields that none had, and those that any should have had."""
+        return self.flows, self._absent, self._expected
+
     def missing(self) -> list[str]:
         """Return the fields that flows should have carried and none did, sorted."""
         if not self.flows:

@@ -7,17 +7,19 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from flowmine.errors import InputError, UsageError
+from flowmine.errors import UsageError
 from flowmine.ingest.ahead import ahead
+from flowmine.ingest.blocks import Block, Unreadable
 from flowmine.ingest.captureread import Kept, Span, Stored
 from flowmine.ingest.captureshelf import Shelf
 from flowmine.ingest.columns import Builder
 from flowmine.ingest.dedup import SeenIds, keys_of
+from flowmine.ingest.division import Division, Settings
 from flowmine.ingest.files import Input, find
+from flowmine.ingest.fresh import passed_on, repeatable_keys
 from flowmine.ingest.intern import Endpoints
-from flowmine.ingest.jsonl import Keep, Lines, Parts
+from flowmine.ingest.jsonl import Keep, Lines, tell_nothing
 from flowmine.ingest.lockstep import Want, in_step
 from flowmine.ingest.shapes import decoders, fields_of
 from flowmine.ingest.structrows import StructRows
@@ -127,6 +129,12 @@ class Source:
         return tuple((one.name, one.begins) for one in self._inputs)
 
     @property
+    def size(self) -> int | None:
+        """Bytes to be read as stored; None where that cannot be known."""
+        sizes = [one.size for one in self._inputs]
+        return None if None in sizes else sum(size or 0 for size in sizes)
+
+    @property
     def ledger(self) -> Ledger:
         """The completeness of the last reading, or of the one going on."""
         return self._ledger
@@ -158,7 +166,7 @@ class Source:
     def _batches(self, kept: list[dict[str, pa.Table]] | None) -> Iterator[pa.RecordBatch]:
         self._begin()
         options = self._options
-        extra = {"time", "node_name", *(["uuid"] if options.dedup else [])}
+        extra = Settings(options.columns, options.dedup).extra
         builder = Builder(
             options.columns | extra, self._endpoints, self._ledger, keep_query=options.keep_query
         )
@@ -173,8 +181,8 @@ class Source:
         for place, block in ahead(pieces, 1) if all(one.repeatable for one in self._inputs) else pieces:
             if isinstance(block, Stored | Kept):
                 made = [shelf.take(block, self._inputs[place].name)]
-            elif block is not None:
-                made = _in_order(builder, readers[place].rows(block, builder.tools))
+            elif isinstance(block, Block | Unreadable):
+                made = builder.in_order(readers[place].rows(block, builder.tools))
             else:
                 flows = self._finish(place, readers[place])
                 made = [builder.batch(StructRows(flows, builder.tools))] if flows else []
@@ -196,6 +204,22 @@ class Source:
         if rows:
             yield from _cut(held, options.batch_rows, self.schema)
 
+    def divided(self) -> Division | None:
+        """Begin a reading that several readers do at once; None where events are chosen one by one."""
+        options = self._options
+        if options.keep is not None:
+            return None
+        self._begin()
+        settings = Settings(options.columns, options.dedup, options.strict, options.keep_query)
+        return Division(
+            self._inputs,
+            settings,
+            self._ledger,
+            self._endpoints,
+            Want(options.columns | settings.extra, options.span),
+            self._tell_progress,
+        )
+
     def records(self) -> Iterator[tuple[bytes, dict[str, Any], str]]:
         """Yield every event, flows and others, in the order of `batches`: its JSON without log wrapper as Hubble
         wrote it, its canonical form, and its ``file:line``.
@@ -204,13 +228,13 @@ class Source:
         readers = [self._lines(one, decoders(fields_of(()))) for one in self._inputs]
         shelf = Shelf(self._endpoints, self._ledger, self._options.keep, self._options.needs)
         for place, block in in_step(self._inputs, Want(frozenset(FLOWS.names), self._options.span)):
-            if block is None:
-                self._finish(place, readers[place])
-                continue
             if isinstance(block, Stored | Kept):
                 found = list(shelf.records(block, self._inputs[place].name))
-            else:
+            elif isinstance(block, Block | Unreadable):
                 found = list(readers[place].records(block))
+            else:
+                self._finish(place, readers[place])
+                continue
             fresh = self._fresh_records([record for _, record, _ in found])
             for one, new in zip(found, fresh, strict=True):
                 if new:
@@ -230,26 +254,13 @@ class Source:
         flows = reader.end()
         if one.cut:
             reader.cut_input(one.cut)
-        if not reader.events and not flows:
-            if reader.failure:
-                raise InputError(f"{one.name}: no Hubble event in it ({reader.failure})")
-            self._ledger.notes.append(f"{one.name}: no event in it")
+        tell_nothing(one.name, reader.events + len(flows), reader.failure, self._ledger)
         return flows
 
     def _fresh(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Leave out what was read before; count the rest."""
-        if self._options.dedup and batch.column("uuid").null_count < batch.num_rows:
-            new = self._seen.first_seen(keys_of(batch.column("uuid")))
-            if not new.all():
-                again = batch.filter(pa.array(~new))
-                nodes = pc.value_counts(again.column("node_name"))
-                for node, count in zip(*nodes.flatten(), strict=True):
-                    self._ledger.add("duplicate", "uuid", node=node.as_py() or "", count=count.as_py())
-                batch = batch.filter(pa.array(new))
-        self._ledger.flows += batch.num_rows
-        bounds = pc.min_max(batch.column("time").cast(pa.int64()))
-        self._ledger.window.add(batch.num_rows, bounds["min"].as_py(), bounds["max"].as_py())
-        return batch
+        keys = repeatable_keys(batch) if self._options.dedup else None
+        return passed_on(batch, None if keys is None else self._seen.first_seen(keys), self._ledger)
 
     def _fresh_records(self, records: list[dict[str, Any]]) -> list[bool]:
         """Tell for each record whether it was not read before; count the flows among the fresh ones."""
@@ -270,20 +281,8 @@ class Source:
 
     def _tell_progress(self) -> None:
         if self._options.progress is not None:
-            sizes = [one.size for one in self._inputs]
-            total = None if None in sizes else sum(size or 0 for size in sizes)
             read = sum(one.read for one in self._inputs)
-            self._options.progress(Progress(read, total, self._ledger.flows))
-
-
-def _in_order(builder: Builder, parts: Parts) -> list[pa.RecordBatch]:
-    """Return the flows of a block as one batch, if there are any."""
-    made = [builder.batch(rows) for rows, _ in parts]
-    if len(made) < 2:
-        return made
-    order = np.argsort(np.concatenate([places for _, places in parts]), kind="stable")
-    batches: list[pa.RecordBatch] = pa.Table.from_batches(made).take(order).combine_chunks().to_batches()
-    return batches
+            self._options.progress(Progress(read, self.size, self._ledger.flows))
 
 
 def _cut(held: list[pa.RecordBatch], most: int, schema: pa.Schema) -> list[pa.RecordBatch]:

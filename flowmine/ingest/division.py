@@ -1,0 +1,242 @@
+"""One reading done by several readers at once, with the answer of one: portions, in order, and what each tells.
+
+A reader decodes portions apart from all others. What depends on their order is decided for all of them in one place:
+which flows repeat others, the numbers of lines, the ledger.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from flowmine.errors import InputError
+from flowmine.ingest.blocks import Block, Unreadable
+from flowmine.ingest.captureread import Kept, Stored
+from flowmine.ingest.captureshelf import Shelf
+from flowmine.ingest.columns import Builder
+from flowmine.ingest.dedup import SeenIds
+from flowmine.ingest.files import Input
+from flowmine.ingest.fresh import passed_on, repeatable_keys
+from flowmine.ingest.intern import Endpoints, Known
+from flowmine.ingest.jsonl import Lines, tell_cut, tell_nothing
+from flowmine.ingest.lockstep import Piece, Want, in_step
+from flowmine.ingest.ranges import Range, blocks_of
+from flowmine.ingest.shapes import decoders, fields_of
+from flowmine.ingest.stretches import cut
+from flowmine.ledger import Ledger
+from flowmine.schema import FLOWS
+
+__all__ = [
+    "Division",
+    "Keys",
+    "Known",
+    "New",
+    "Portion",
+    "Reader",
+    "Settings",
+    "Share",
+    "Undividable",
+    "Whole",
+]
+
+_BLOCK = 3 << 20
+
+Keys: TypeAlias = npt.NDArray[np.uint64] | None
+"""A key for the uuid of each flow; None where none has a uuid."""
+New: TypeAlias = npt.NDArray[np.bool_] | None
+"""Which flows were not read before; None for all."""
+Whole: TypeAlias = tuple[Known, tuple[int, list[str], set[str]]]
+"""What a reader knows at its end: endpoints, and the fields that flows had (`masks.Presence.seen`)."""
+
+
+class Undividable(Exception):
+    """A record goes on from one portion to the next: the inputs must be read by one reader."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How readers read: see `source.open_flows`."""
+
+    columns: frozenset[str]
+    dedup: bool = True
+    strict: bool = False
+    keep_query: bool = False
+
+    @property
+    def extra(self) -> frozenset[str]:
+        """Columns needed besides those asked for."""
+        return frozenset({"time", "node_name", *(["uuid"] if self.dedup else [])})
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """A piece of an input, by its place among the inputs; ``content`` None is the input's end."""
+
+    number: int
+    place: int
+    name: str
+    content: Piece | None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether any `Reader` may read it; others are for the `Division` itself."""
+        return isinstance(self.content, Range | Block | Unreadable)
+
+
+@dataclass(slots=True)
+class Share:
+    """What a portion told beside its flows; lines are numbered from the portion's own first line, if it is a range."""
+
+    ledger: Ledger
+    events: int = 0
+    failure: str = ""
+    lines: int = 0
+    waits: bool = False
+
+
+class Reader:
+    """Reads portions, in any order, until it is asked for what it knows at the end."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Read as the settings say."""
+        self._settings = settings
+        self._endpoints = Endpoints()
+        columns = settings.columns | settings.extra
+        self._builder = Builder(columns, self._endpoints, Ledger(), keep_query=settings.keep_query)
+        self._typed = decoders(fields_of(columns))
+        self._schema = pa.schema([field for field in FLOWS if field.name in settings.columns])
+
+    def read(self, portion: Portion) -> tuple[Share, pa.RecordBatch | None]:
+        """Return what a portion tells, and its flows, if there are any. Raises as `source.Source.batches`."""
+        share = Share(Ledger())
+        self._builder.ledger = share.ledger
+        lines = Lines(portion.name, self._typed, share.ledger, strict=self._settings.strict)
+        made: list[pa.RecordBatch] = []
+        for block in self._blocks(portion.content):
+            made += self._builder.in_order(lines.rows(block, self._builder.tools))
+            share.lines = (
+                block.first - 1 + block.data.count(b"\n") if isinstance(block, Block) else block.line
+            )
+        share.events, share.failure, share.waits = lines.events, lines.failure, lines.waits
+        if not made:
+            return share, None
+        return share, pa.Table.from_batches(made).combine_chunks().to_batches()[0]
+
+    def _blocks(self, content: object) -> Iterator[Block | Unreadable]:
+        found = blocks_of(content, _BLOCK) if isinstance(content, Range) else iter([content])
+        for block in found:
+            if isinstance(block, Block):
+                yield replace(block, stretches=cut(block.data))
+            elif isinstance(block, Unreadable):
+                yield block
+
+    def keys(self, batch: pa.RecordBatch | None) -> Keys:
+        """Return what to tell repeated flows by."""
+        return repeatable_keys(batch) if batch is not None and self._settings.dedup else None
+
+    def passed_on(self, share: Share, batch: pa.RecordBatch, new: New) -> pa.RecordBatch:
+        """Return the new ones of a portion's flows, in the columns asked for; tell its ledger."""
+        return passed_on(batch, new, share.ledger).select(self._schema.names)
+
+    def end(self) -> Whole:
+        """Return what was seen in all portions together."""
+        return self._endpoints.known(), self._builder.presence.seen()
+
+
+class Division:
+    """A reading in portions. Whoever does it hands back, in order of portions, keys (`new`) and shares (`join`)."""
+
+    def __init__(
+        self,
+        inputs: Sequence[Input],
+        settings: Settings,
+        ledger: Ledger,
+        endpoints: Endpoints,
+        want: Want,
+        progress: Callable[[], None],
+    ) -> None:
+        """Divide the inputs; the ledger and the endpoints of the whole grow with each share."""
+        self.settings = settings
+        self._inputs, self._ledger, self._endpoints = inputs, ledger, endpoints
+        self._want, self._progress = replace(want, ranges=True, stretches=False), progress
+        self._seen = SeenIds()
+        self._totals = [Share(ledger) for _ in inputs]
+        self._kept: list[dict[str, pa.Table]] = []
+        self._shelf = Shelf(endpoints, ledger, None, (), self._kept)
+        columns = settings.columns | settings.extra
+        self._builder = Builder(columns, endpoints, ledger, keep_query=settings.keep_query)
+        self._schema = pa.schema([field for field in FLOWS if field.name in settings.columns])
+
+    def portions(self) -> Iterator[Portion]:
+        """Yield all portions in order. Raise InputError where an input cannot be read."""
+        for number, (place, piece) in enumerate(in_step(self._inputs, self._want)):
+            yield Portion(number, place, self._inputs[place].name, piece)
+
+    def new(self, keys: Keys) -> New:
+        """Return which flows of the next portion were not read before; None for all."""
+        if keys is None or not self.settings.dedup:
+            return None
+        found = self._seen.first_seen(keys)
+        return None if found.all() else found
+
+    def own(self, portion: Portion) -> tuple[pa.RecordBatch | None, list[dict[str, pa.Table]]]:
+        """Read the next portion, one that is not for readers: return its flows, and what state it holds."""
+        content = portion.content
+        if not isinstance(content, Stored | Kept):
+            self._finish(portion.place)
+            return None, []
+        batch = self._shelf.take(content, portion.name)
+        keys = repeatable_keys(batch) if self.settings.dedup else None
+        batch = passed_on(batch, self.new(keys), self._ledger).select(self._schema.names)
+        kept = self._kept[:]
+        self._kept.clear()
+        return batch, kept
+
+    def join(self, portion: Portion, share: Share) -> None:
+        """Add what the next portion told. Raise Undividable where more of the input is needed to read it."""
+        if share.waits:
+            raise Undividable
+        total = self._totals[portion.place]
+        share.ledger.named[:] = [self._renumbered(portion, text) for text in share.ledger.named]
+        share.ledger.notes[:] = [self._renumbered(portion, text) for text in share.ledger.notes]
+        total.failure = total.failure or self._renumbered(portion, share.failure)
+        total.events += share.events
+        self._ledger.join(share.ledger)
+        if isinstance(portion.content, Range):
+            total.lines += share.lines
+            self._inputs[portion.place].read += portion.content.end - portion.content.start
+        self._progress()
+
+    def told(self, portion: Portion, error: InputError) -> InputError:
+        """Return the error that the next portion gave, as of the whole input."""
+        return InputError(self._renumbered(portion, str(error)))
+
+    def end(self, readers: Sequence[Whole]) -> None:
+        """Join what the readers know, after the last portion."""
+        for known, seen in readers:
+            self._endpoints.join(known)
+            self._builder.presence.join(*seen)
+        self._builder.end()
+        self._shelf.end()
+        self._ledger.complete = True
+        self._progress()
+
+    def _renumbered(self, portion: Portion, text: str) -> str:
+        """Return a text that names a line of a range with the number that the line has in the file."""
+        before = self._totals[portion.place].lines
+        if not before or not isinstance(portion.content, Range):
+            return text
+        pattern = rf"^({re.escape(portion.name)}:|line )(\d+)(?=:)"
+        return re.sub(pattern, lambda found: f"{found[1]}{int(found[2]) + before}", text)
+
+    def _finish(self, place: int) -> None:
+        one, total = self._inputs[place], self._totals[place]
+        if one.window is not None:
+            return
+        if one.cut:
+            tell_cut(one.name, one.name, one.cut, self._ledger, strict=self.settings.strict)
+        tell_nothing(one.name, total.events, total.failure, self._ledger)

@@ -1,0 +1,194 @@
+"""Read a source with several processes: the same portions, in the same order, with the same answer as one."""
+
+import os
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from multiprocessing import Pipe
+from multiprocessing.connection import wait
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import flowmine
+from flowmine.edges import Parts, empty, merge, partial, parts_of
+from flowmine.errors import InputError
+from flowmine.ingest.division import Division, Portion
+from flowmine.scale.messages import Done, Failed, Finish, Finished, Keyed, Pass, Read
+from flowmine.scale.packing import unpacked
+
+__all__ = ["gather"]
+
+_AHEAD = 2
+"""Portions that a worker has at a time: one that it reads, and one that waits."""
+
+
+def gather(division: Division, jobs: int, *, requests: bool = False) -> Parts:
+    """Return what a source adds up to, read by ``jobs`` processes.
+
+    Raise as `flowmine.ingest.source.Source.batches`; InputError naming the input where a process died; Undividable
+    where only one process can read the inputs.
+    """
+    with ExitStack() as stack:
+        workers = [stack.enter_context(_Worker()) for _ in range(jobs)]
+        for worker in workers:
+            worker.tell((division.settings, requests))
+        line = _Line(division, workers, requests=requests)
+        line.run()
+        for worker in workers:
+            worker.tell(Finish())
+        found = [worker.hear() for worker in workers]
+        parts = [unpacked(one.parts) for one in found if isinstance(one, Finished)]
+        division.end([one.whole for one in found if isinstance(one, Finished)])
+        return merge([*line.own, *parts])
+
+
+class _Worker:
+    """A process, and what it was told to read."""
+
+    def __init__(self) -> None:
+        """Start the process. It finds flowmine where this one did."""
+        self._connection, theirs = Pipe()
+        package = str(Path(flowmine.__file__).parents[1])
+        path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "flowmine.scale.worker", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        theirs.close()
+        self.reads: deque[Portion] = deque()
+
+    def __enter__(self) -> "_Worker":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave no process behind."""
+        self._connection.close()
+        if error is not None:
+            self._process.kill()
+        self._process.wait()
+
+    @property
+    def socket(self) -> Any:
+        """What to wait for."""
+        return self._connection
+
+    def tell(self, told: object) -> None:
+        """Send a message. Raise InputError where the process died."""
+        if isinstance(told, Read):
+            self.reads.append(told.portion)
+        with self._alive():
+            self._connection.send(told)
+
+    def hear(self) -> Any:
+        """Return the next answer. Raise InputError where the process died."""
+        with self._alive():
+            return self._connection.recv()
+
+    @contextmanager
+    def _alive(self) -> Iterator[None]:
+        try:
+            yield
+        except (EOFError, OSError) as error:
+            code = self._process.wait()
+            how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+            name = self.reads[0].name if self.reads else "the inputs"
+            raise InputError(
+                f"{name}: the process that read it died ({how}), perhaps for want of memory; "
+                "there is no answer without it: try again with --jobs 1"
+            ) from error
+
+
+class _Line:
+    """The portions under way, in order: which are judged for repeated flows, and which are joined."""
+
+    def __init__(self, division: Division, workers: list[_Worker], *, requests: bool) -> None:
+        self._division, self._workers, self._requests = division, workers, requests
+        self._portions: Iterator[Portion] = division.portions()
+        self._unjudged: deque[Portion] = deque()
+        self._unjoined: deque[Portion] = deque()
+        self._answers: dict[int, Keyed | Done | Failed] = {}
+        self._readers: dict[int, _Worker] = {}
+        self.own: list[Parts] = [empty()]
+        """What was read here."""
+
+    def run(self) -> None:
+        """Have all portions read."""
+        more = True
+        while more or self._unjoined:
+            while more and len(self._unjoined) < 2 * _AHEAD * len(self._workers) and (free := self._free()):
+                more = self._give(free)
+                self._advance()
+            if self._unjoined and not self._advance():
+                by_socket = {worker.socket: worker for worker in self._workers}
+                for socket in wait(list(by_socket)):
+                    self._hear(by_socket[socket])
+
+    def _free(self) -> _Worker | None:
+        least = min(self._workers, key=lambda worker: len(worker.reads))
+        return least if len(least.reads) < _AHEAD else None
+
+    def _give(self, worker: _Worker) -> bool:
+        """Give a worker the next portion; tell whether there was one."""
+        portion = next(self._portions, None)
+        if portion is None:
+            return False
+        self._unjudged.append(portion)
+        self._unjoined.append(portion)
+        if portion.is_elsewhere:
+            self._readers[portion.number] = worker
+            worker.tell(Read(portion))
+        return True
+
+    def _hear(self, worker: _Worker) -> None:
+        answer = worker.hear()
+        self._answers[answer.number] = answer
+        if not isinstance(answer, Keyed):
+            worker.reads = deque(one for one in worker.reads if one.number != answer.number)
+
+    def _advance(self) -> bool:
+        """Judge and join what can be, each in order; tell whether anything was."""
+        done = False
+        while self._unjudged and self._judge(self._unjudged[0]):
+            self._unjudged.popleft()
+            done = True
+        while self._unjoined and self._join(self._unjoined[0]):
+            self._unjoined.popleft()
+            done = True
+        return done
+
+    def _judge(self, portion: Portion) -> bool:
+        answer = self._answers.get(portion.number)
+        if isinstance(answer, Keyed):
+            del self._answers[portion.number]
+            self._readers[portion.number].tell(Pass(portion.number, self._division.new(answer.keys)))
+            return True
+        return answer is not None  # one without keys; what is read here is judged when it is joined
+
+    def _join(self, portion: Portion) -> bool:
+        if not portion.is_elsewhere:
+            self._read_here(portion)
+            return True
+        answer = self._answers.get(portion.number)
+        if isinstance(answer, Failed):
+            error = answer.error
+            raise self._division.told(portion, error) if isinstance(error, InputError) else error
+        if not isinstance(answer, Done):
+            return False
+        self._division.join(portion, answer.share)
+        del self._answers[portion.number], self._readers[portion.number]
+        return True
+
+    def _read_here(self, portion: Portion) -> None:
+        batch, kept = self._division.own(portion)
+        self.own += [parts_of(tables, requests=self._requests) for tables in kept]
+        if batch is not None:
+            self.own.append(partial(batch, requests=self._requests))
+        self.own = [merge(self.own)] if len(self.own) > 8 else self.own
+        self._unjudged.popleft()

@@ -1,0 +1,100 @@
+"""A process that reads portions of the inputs for another: ``python -m flowmine.scale.worker DESCRIPTOR``.
+
+It is told what to do over a socket, one message after the other, and ends when the socket does:
+
+| told             | answers                                                                             |
+|------------------|-------------------------------------------------------------------------------------|
+| `Read`           | `Keyed` where repeated flows must be told, and waits for `Pass`; else `Done`        |
+| `Pass`           | `Done`                                                                              |
+| `Finish`         | `Finished`                                                                          |
+
+What cannot be read is answered with `Failed`.
+"""
+
+import signal
+import sys
+import threading
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Any
+
+import pyarrow as pa
+
+from flowmine.edges import Parts, empty, merge, partial
+from flowmine.ingest.division import New, Portion, Reader, Settings, Share
+from flowmine.scale.messages import Done, Failed, Finish, Finished, Keyed, Pass, Read
+from flowmine.scale.packing import packed
+
+__all__ = ["main"]
+
+_MERGE_EVERY = 16
+
+
+class _Work:
+    """The portions of one worker."""
+
+    def __init__(self, settings: Settings, *, requests: bool) -> None:
+        self._reader = Reader(settings)
+        self._requests = requests
+        self._held: dict[int, tuple[Share, pa.RecordBatch]] = {}
+        self._parts: list[Parts] = [empty()]
+
+    def answer(self, told: Read | Pass | Finish) -> Keyed | Done | Failed | Finished:
+        """Do what is told."""
+        if isinstance(told, Read):
+            return self._read(told.portion)
+        if isinstance(told, Pass):
+            return self._done(told.number, *self._held.pop(told.number), told.new)
+        return Finished(packed(merge(self._parts)), self._reader.end())
+
+    def _read(self, portion: Portion) -> Keyed | Done | Failed:
+        try:
+            share, batch = self._reader.read(portion)
+        except Exception as error:  # whatever it is, it is raised again where the answer is wanted
+            error.add_note(f"while reading {portion.name}")
+            return Failed(portion.number, error)
+        if batch is None:
+            return Done(portion.number, share)
+        keys = self._reader.keys(batch)
+        if keys is None:
+            return self._done(portion.number, share, batch, None)
+        self._held[portion.number] = share, batch
+        return Keyed(portion.number, keys)
+
+    def _done(self, number: int, share: Share, batch: pa.RecordBatch, new: New) -> Done:
+        self._parts.append(partial(self._reader.passed_on(share, batch, new), requests=self._requests))
+        if len(self._parts) >= _MERGE_EVERY:
+            self._parts = [merge(self._parts)]
+        return Done(number, share)
+
+
+def main(descriptor: int) -> None:
+    """Work for whoever is at the other end of a socket, until it is closed."""
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # the other end is interrupted as well, and closes the socket
+    connection: Any = Connection(descriptor)
+    inbox: SimpleQueue[Any] = SimpleQueue()
+    threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()
+    begin = inbox.get()
+    if begin is None:
+        return
+    work = _Work(begin[0], requests=begin[1])
+    while (told := inbox.get()) is not None:
+        try:
+            connection.send(work.answer(told))
+        except OSError:
+            return
+
+
+def _listen(connection: Any, inbox: "SimpleQueue[Any]") -> None:
+    """Take in whatever comes, so that the other end never waits; None at the end."""
+    try:
+        while True:
+            inbox.put(connection.recv())
+    except (EOFError, OSError):
+        inbox.put(None)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
