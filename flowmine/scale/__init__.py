@@ -2,7 +2,7 @@
 
 import os
 
-from flowmine.edges import Edges, FlowSource, Parts, settle
+from flowmine.edges import MAX_PEERS, Edges, FlowSource, Parts, Sums, settle
 from flowmine.edges import gather as gather_inline
 from flowmine.errors import UsageError
 from flowmine.ingest import Source
@@ -20,20 +20,26 @@ def aggregate(
     jobs: int | None = None,
     requests: bool = False,
     complete: bool = False,
+    max_peers: int = MAX_PEERS,
 ) -> Edges:
     """Read a source to its end and return its EDGES; see `gather` and `flowmine.edges.aggregate`."""
-    parts = gather(source, jobs=jobs, requests=requests)
+    parts = gather(source, jobs=jobs, requests=requests, max_peers=max_peers)
     return settle(parts, source.endpoints, source.pods, source.ledger.table(), complete=complete)
 
 
-def gather(source: FlowSource, *, jobs: int | None = None, requests: bool = False) -> Parts:
+def gather(
+    source: FlowSource, *, jobs: int | None = None, requests: bool = False, max_peers: int = MAX_PEERS
+) -> Parts:
     """Read a source to its end and return what its events add up to, yet to be settled.
 
-    ``jobs`` are processes, by default as many as there are cores and the inputs are worth. Raises as the source does,
-    UsageError for less than one job, and InputError naming its input where a process died.
+    ``jobs`` are processes, by default as many as there are cores and the inputs are worth; of each subject at most
+    ``max_peers`` are kept (`flowmine.edges.fold`). Raises as the source does, UsageError for less than one job or
+    peer, and InputError naming its input where a process died.
     """
     if jobs is not None and jobs < 1:
         raise UsageError(f"at least one process is needed, not {jobs}")
+    if max_peers < 1:
+        raise UsageError(f"at least one peer must be kept, not {max_peers}")
     wanted = _worth(source) if jobs is None else jobs
     if wanted > 1 and isinstance(source, Source):
         from flowmine.scale import processes
@@ -41,10 +47,10 @@ def gather(source: FlowSource, *, jobs: int | None = None, requests: bool = Fals
         try:
             division = source.divided()
             if division is not None:
-                return processes.gather(division, wanted, requests=requests)
+                return processes.gather(division, wanted, Sums(requests, max_peers))
         except Undividable:
             pass
-    return gather_inline(source, requests=requests)
+    return gather_inline(source, requests=requests, max_peers=max_peers)
 
 
 def _worth(source: FlowSource) -> int:
