@@ -16,8 +16,8 @@ from flowmine.edges.observe import Parts
 
 __all__ = ["MAX_PEERS", "fold"]
 
-MAX_PEERS = 20_000
-"""Peers of a subject that are kept by default: ten times what the busiest ingress of a large cluster has by day."""
+MAX_PEERS = 50_000
+"""Peers of a subject that are kept by default: a busy public entry point has them all, and a scan of it a few MB."""
 
 _Hashes: TypeAlias = NDArray[np.uint64]
 _Limits: TypeAlias = tuple[_Hashes, _Hashes]
