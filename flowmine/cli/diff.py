@@ -70,9 +70,10 @@ def diff(
 
 def _edges(inputs: Sequence[str]) -> "Edges | None":
     """Read the captures to their end, and say on stderr what of them was not read; None where none is given."""
-    from flowmine.edges import COLUMNS, aggregate
+    from flowmine.edges import COLUMNS
     from flowmine.ingest import open_flows
     from flowmine.report.summary import summary_lines
+    from flowmine.scale import aggregate
 
     if not inputs:
         return None

@@ -11,6 +11,7 @@ from flowmine.cli.filters import FilteredCommand
 from flowmine.cli.fromcluster import FromCluster, cluster_options
 from flowmine.cli.inputs import Capture, capture_inputs
 from flowmine.cli.policiesinforce import Agents, agent_options
+from flowmine.cli.scaleoptions import scale_options
 
 if TYPE_CHECKING:
     from flowmine.advise.drops import DropReport
@@ -23,6 +24,7 @@ FORMATS = ("table", "json", "yaml", "md", "html", "sarif", "junit")
 
 @click.command(cls=FilteredCommand, short_help="Explain drops, and write the smallest change for each.")
 @capture_inputs
+@scale_options
 @click.option(
     "--policies",
     multiple=True,
@@ -65,13 +67,13 @@ def drops(
 
     from flowmine.advise.drops import drops as advise
     from flowmine.advise.drops import summary
-    from flowmine.edges import COLUMNS, REQUEST_COLUMNS, aggregate
+    from flowmine.edges import COLUMNS, REQUEST_COLUMNS
     from flowmine.policy.versions import oldest_version, parse_version
     from flowmine.synth.options import Options
 
     written = agents.read(policies, cluster)
     with capture.reading(selection, columns=(*COLUMNS, *REQUEST_COLUMNS)) as reading:
-        edges = aggregate(reading.source, requests=True)
+        edges = reading.edges(requests=True)
         seen = oldest_version(reading.source.ledger.versions)
         version = parse_version(cilium) if cilium else seen or Options().cilium
         known = agents.in_force(written, edges) if written else None

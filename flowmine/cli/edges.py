@@ -11,6 +11,7 @@ import click
 from flowmine.cli.display import show_table, write_bytes, write_lines
 from flowmine.cli.filters import FilteredCommand
 from flowmine.cli.inputs import Capture, capture_inputs
+from flowmine.cli.scaleoptions import scale_options
 
 if TYPE_CHECKING:
     from flowmine.edges import Edges
@@ -21,6 +22,7 @@ __all__ = ["edges"]
 
 @click.command(cls=FilteredCommand)
 @capture_inputs
+@scale_options
 @click.option(
     "-o",
     "--output",
@@ -38,10 +40,10 @@ def edges(capture: Capture, selection: "Selection", output: str, out: Path | Non
     An edge is what one policy rule would be about: who began it, who answered, protocol and port, and the address of
     an end outside. Filters that hide part of the traffic change what edges are seen and how they are judged.
     """
-    from flowmine.edges import COLUMNS, aggregate
+    from flowmine.edges import COLUMNS
 
     with capture.reading(selection, columns=COLUMNS) as reading:
-        found = aggregate(reading.source)
+        found = reading.edges()
         reading.tell(_told(found))
         reading.end()
         _FORMATS[output](found, out)

@@ -8,6 +8,7 @@ import click
 from flowmine.cli.display import write_lines
 from flowmine.cli.inputs import Capture, capture_inputs
 from flowmine.cli.policiesinforce import Agents, agent_options
+from flowmine.cli.scaleoptions import scale_options
 from flowmine.cli.window import WindowCommand
 from flowmine.errors import UsageError
 
@@ -18,6 +19,7 @@ __all__ = ["explain"]
     cls=WindowCommand, short_help="Show the traffic behind each rule, and the rule behind each connection."
 )
 @capture_inputs
+@scale_options
 @click.option(
     "--policy",
     "--policies",
@@ -43,11 +45,11 @@ def explain(
     """
     from flowmine.advise.explain import explain as advise
     from flowmine.advise.recorded import recorded
-    from flowmine.edges import COLUMNS, REQUEST_COLUMNS, aggregate
+    from flowmine.edges import COLUMNS, REQUEST_COLUMNS
     from flowmine.report.explanation import explanation_json, explanation_lines
 
     with capture.reading(columns=(*COLUMNS, *REQUEST_COLUMNS)) as reading:
-        edges = aggregate(reading.source, requests=True)
+        edges = reading.edges(requests=True)
         given, _ = agents.load(policies, edges)
         if given is None:
             raise UsageError("there are no policies to explain (--policy PATH)")

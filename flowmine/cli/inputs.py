@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowmine.cli.progress import progress_bar
+from flowmine.cli.scaleoptions import Scale
 from flowmine.cli.serveroptions import Live, live_of, server_options
 from flowmine.cli.window import remembered
 
 if TYPE_CHECKING:
+    from flowmine.edges import Edges
     from flowmine.ingest import Source
     from flowmine.ingest.filters import Selection
     from flowmine.ingest.relay import Relay
 
 __all__ = ["Capture", "Reading", "capture_inputs", "stored_hints"]
+
+_NAMED = 3
 
 
 @dataclass(slots=True)
@@ -25,12 +29,41 @@ class Reading:
     """A capture, or a live server, while it is read; what a command tells here ends the summary."""
 
     source: "Source | Relay"
+    scale: Scale = field(default_factory=Scale)
     bar: ExitStack = field(default_factory=ExitStack)
     facts: list[str] = field(default_factory=list)
 
     def tell(self, fact: str) -> None:
         """Add a line to the closing summary."""
         self.facts.append(fact)
+
+    def edges(self, *, requests: bool = False, complete: bool = False) -> "Edges":
+        """Read the capture to its end, and return its edges; tell where peers were folded.
+
+        Raises as `flowmine.scale.aggregate`.
+        """
+        from flowmine.scale import aggregate
+
+        found = aggregate(
+            self.source,
+            jobs=self.scale.jobs,
+            engine=self.scale.engine,
+            scheduler=self.scale.scheduler,
+            requests=requests,
+            complete=complete,
+            max_peers=self.scale.max_peers,
+        )
+        folded = [
+            (row["source"], row["count"]) for row in found.ledger.to_pylist() if row["kind"] == "folded"
+        ]
+        if folded:
+            names = ", ".join(name for name, _ in sorted(folded, key=lambda one: (-one[1], one[0]))[:_NAMED])
+            self.tell(
+                f"{sum(count for _, count in folded):,} events were with peers beyond --max-peers "
+                f"{self.scale.max_peers:,} of a workload, and are in no edge: {names}"
+                f"{f' and {len(folded) - _NAMED:,} more' if len(folded) > _NAMED else ''}"
+            )
+        return found
 
     def end(self) -> None:
         """Take the bar away: all is read, and what the command prints now stands above the closing summary."""
@@ -45,6 +78,7 @@ class Capture:
     strict: bool = False
     quiet: bool = False
     live: Live | None = None
+    scale: Scale = field(default_factory=Scale)
 
     @contextmanager
     def reading(
@@ -70,7 +104,8 @@ class Capture:
             options |= stored_hints(selection)
         with ExitStack() as shown:
             feed = shown.enter_context(progress_bar(self.quiet or not bar))
-            reading = Reading(open_flows(*self.inputs, strict=self.strict, progress=feed, **options), shown)
+            source = open_flows(*self.inputs, strict=self.strict, progress=feed, **options)
+            reading = Reading(source, self.scale, shown)
             yield reading
         if not self.quiet:
             self._conclude(reading)
@@ -90,7 +125,7 @@ class Capture:
             if not self.quiet:
                 for line in relay.status.sentences(relay.names[0]):
                     click.echo(line, err=True)
-            reading = Reading(relay, shown)
+            reading = Reading(relay, self.scale, shown)
             yield reading
         if not self.quiet:
             self._conclude(reading)

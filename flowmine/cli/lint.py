@@ -114,9 +114,10 @@ def _chosen(rules: Sequence[str], skipped: Sequence[str]) -> set[str]:
 def _capture(inputs: Sequence[str]) -> "Capture":
     """Read the captures to their end, and say on stderr what of them was not read."""
     from flowmine.advise.lint import capture_of
-    from flowmine.edges import COLUMNS, aggregate
+    from flowmine.edges import COLUMNS
     from flowmine.ingest import open_flows
     from flowmine.report.summary import summary_lines
+    from flowmine.scale import aggregate
 
     source = open_flows(*inputs, columns=COLUMNS)
     edges = aggregate(source)

@@ -13,6 +13,7 @@ import click
 from flowmine.cli.filterlist import OPTIONS
 from flowmine.cli.inputs import Capture, capture_inputs
 from flowmine.cli.proposals import write_proposals
+from flowmine.cli.scaleoptions import scale_options
 from flowmine.cli.window import WindowCommand
 from flowmine.errors import InputError, UsageError
 from flowmine.policy.versions import oldest_version, parse_version
@@ -55,6 +56,7 @@ class WholeTrafficCommand(WindowCommand):
 
 @click.command(cls=WholeTrafficCommand)
 @capture_inputs
+@scale_options
 @click.option(
     "-n", "--namespace", "namespaces", multiple=True, metavar="NS", help="Only policies of this namespace."
 )
@@ -164,7 +166,7 @@ def recommend(
     """
     from flowmine.advise.recommend import recommend as advise
     from flowmine.cli.merging import merged, refuse_other_kinds, write_merged
-    from flowmine.edges import COLUMNS, REQUEST_COLUMNS, aggregate
+    from flowmine.edges import COLUMNS, REQUEST_COLUMNS
     from flowmine.report.policies import EvidenceIn
     from flowmine.report.recommendation import told
 
@@ -180,7 +182,7 @@ def recommend(
     options = _options(asked)
     with capture.reading(columns=(*COLUMNS, *REQUEST_COLUMNS) if options.l7 else COLUMNS) as reading:
         _need_essentials(reading.source.ledger)
-        edges = aggregate(reading.source, requests=bool(options.l7), complete=asked["complete"])
+        edges = reading.edges(requests=bool(options.l7), complete=asked["complete"])
         _need_essentials(reading.source.ledger)
         if asked["cilium"] is None:
             options = replace(

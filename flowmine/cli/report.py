@@ -11,6 +11,7 @@ from flowmine.cli.display import write_bytes
 from flowmine.cli.fromcluster import FromCluster, cluster_options
 from flowmine.cli.inputs import Capture, Reading, capture_inputs
 from flowmine.cli.policiesinforce import Agents, agent_options
+from flowmine.cli.scaleoptions import scale_options
 from flowmine.errors import FlowmineError, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ Renderer = Callable[["View"], bytes]
 
 @click.command()
 @capture_inputs
+@scale_options
 @click.option(
     "--policies",
     multiple=True,
@@ -76,7 +78,7 @@ def report(
     from dataclasses import replace
 
     from flowmine.advise.drops import drops
-    from flowmine.edges import COLUMNS, REQUEST_COLUMNS, aggregate
+    from flowmine.edges import COLUMNS, REQUEST_COLUMNS
     from flowmine.policy.versions import oldest_version, parse_version
     from flowmine.report.compose import Advice, compose
     from flowmine.report.redact import redacted, shown
@@ -87,7 +89,7 @@ def report(
     render = _renderer(output)
     written = agents.read(policies, cluster)
     with capture.reading(columns=(*COLUMNS, *REQUEST_COLUMNS)) as reading:
-        edges = aggregate(reading.source, requests=True)
+        edges = reading.edges(requests=True)
         seen = oldest_version(reading.source.ledger.versions)
         options = replace(Options(), cilium=parse_version(cilium) if cilium else seen or Options().cilium)
         known = agents.in_force(written, edges) if written else None

@@ -12,6 +12,7 @@ from flowmine.cli.filters import FilteredCommand
 from flowmine.cli.fromcluster import FromCluster, cluster_options
 from flowmine.cli.inputs import Capture, capture_inputs
 from flowmine.cli.policiesinforce import Agents, Written, agent_options
+from flowmine.cli.scaleoptions import scale_options
 
 if TYPE_CHECKING:
     from flowmine.advise.simulate import Simulation
@@ -26,6 +27,7 @@ Texts = dict[str, str]
 
 @click.command(cls=FilteredCommand, short_help="Judge recorded traffic by policies before they are applied.")
 @capture_inputs
+@scale_options
 @click.option(
     "--policies",
     multiple=True,
@@ -69,12 +71,12 @@ def simulate(
     """
     from flowmine.advise.simulate import ShiftKind
     from flowmine.advise.simulate import simulate as advise
-    from flowmine.edges import COLUMNS, REQUEST_COLUMNS, aggregate
+    from flowmine.edges import COLUMNS, REQUEST_COLUMNS
     from flowmine.report.simulateview import simulation_lines
 
     tried, now = agents.read(policies) or Written(), agents.read(against, cluster)
     with capture.reading(selection, columns=(*COLUMNS, *REQUEST_COLUMNS)) as reading:
-        edges = aggregate(reading.source, requests=True)
+        edges = reading.edges(requests=True)
         before = agents.in_force(now, edges) if now else None
         found = advise(edges, agents.in_force(tried, edges), before)
         for line in simulation_lines(found):

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -36,7 +35,8 @@ class TailView:
 
     def __init__(self, names: tuple[str, ...], console: Console | None = None) -> None:
         """Name what is followed; draw on ``console`` (standard output by default)."""
-        self._names = ", ".join(names)
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        self._name = f"{names[0]}{more}" if names else ""
         self._console = console or Console()
         self._news: deque[tuple[str, str, str]] = deque(maxlen=_KEPT)
         self._live = Live(console=self._console, auto_refresh=False)
@@ -68,33 +68,41 @@ class TailView:
 
     def _picture(self, tick: "Tick") -> Group:
         tally = tick.tally
-        counts = Table.grid(padding=(0, 3))
-        lag = "" if tally.lag is None else f"{tally.lag:,.1f} s behind"
-        counts.add_row(
-            *map(Text, (clean(self._names), f"{tally.flows:,} flows", f"{self._rate:,.0f}/s", lag))
-        )
-        verdicts = "  ".join(f"{name} {count:,}" for name, count in sorted(tally.verdicts.items()))
-        counts.add_row(Text(f"{tally.edges:,} edges"), Text(verdicts))
+        rate = f"{tally.flows:,} flows, {self._rate:,.0f} a second"
+        if tally.lag is not None:
+            rate += f", newest {_age(tally.lag)} old"
+        verdicts = ", ".join(f"{name} {count:,}" for name, count in sorted(tally.verdicts.items()))
         told = {
             "lost by Hubble": sum(tally.lost.values()),
             "gaps": tally.gaps,
             "reconnects": tally.reconnects,
             "unreadable": tally.skipped,
-            "held back": tally.throttled,
+            "times held back": tally.throttled,
         }
         trouble = ", ".join(f"{count:,} {name}" for name, count in told.items() if count)
-        counts.add_row(
-            Text(trouble or "nothing lost", style="yellow" if trouble else "green"),
-            Text("stable" if tally.stable else ""),
-        )
-        news = Table(box=box.SIMPLE_HEAD, show_header=False, pad_edge=False)
-        for style in (None, None, None):
-            news.add_column(style=style, overflow="ellipsis", no_wrap=True)
-        room = max(3, self._console.height - 6)
+        edges = f"{tally.edges:,} edges{', stable' if tally.stable else ''}; {verdicts}"
+        head = [Text(clean(self._name), style="bold"), Text(rate), Text(edges)]
+        head.append(Text(trouble or "nothing lost", style="yellow" if trouble else "green"))
+        news = Table(box=None, show_header=False, pad_edge=False)
+        news.add_column(width=8)
+        news.add_column(width=11)
+        news.add_column(ratio=1)
+        room = max(3, self._console.height - len(head) - 2)
         for at, kind, text in list(self._news)[-room:]:
             word, style = _STYLES.get(kind, (kind, "magenta"))
-            news.add_row(Text(at), Text(word, style=style), Text(clean(text)))
-        return Group(counts, news)
+            news.add_row(
+                Text(at), Text(word, style=style), Text(clean(text), no_wrap=True, overflow="ellipsis")
+            )
+        for line in head:
+            line.no_wrap, line.overflow = True, "ellipsis"
+        return Group(*head, Text(), news)
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.0f} {unit}"
+    return f"{seconds:,.1f} s"
 
 
 def _news(tick: "Tick") -> Iterator[tuple[str, str]]:

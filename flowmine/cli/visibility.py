@@ -4,6 +4,7 @@ import click
 
 from flowmine.cli.inputs import Capture, capture_inputs
 from flowmine.cli.proposals import write_proposals
+from flowmine.cli.scaleoptions import scale_options
 from flowmine.cli.window import WindowCommand
 from flowmine.policy.versions import oldest_version, parse_version
 
@@ -12,6 +13,7 @@ __all__ = ["visibility"]
 
 @click.command(cls=WindowCommand)
 @capture_inputs
+@scale_options
 @click.option(
     "-n",
     "--namespace",
@@ -44,12 +46,12 @@ def visibility(
     policies, capture again, recommend, and delete them. The engine proves that they deny nothing.
     """
     from flowmine.advise.visibility import show
-    from flowmine.edges import COLUMNS, aggregate
+    from flowmine.edges import COLUMNS
     from flowmine.report.policies import EvidenceIn
     from flowmine.synth.options import Options
 
     with capture.reading(columns=COLUMNS) as reading:
-        edges = aggregate(reading.source)
+        edges = reading.edges()
         seen = oldest_version(reading.source.ledger.versions)
         version = parse_version(cilium) if cilium else seen or Options().cilium
         made = show(edges, namespaces, ports, Options(cilium=version))

@@ -5,21 +5,27 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import pyarrow as pa
 
+from flowmine.edges.fold import MAX_PEERS, fold
 from flowmine.edges.observe import COLUMNS, REQUEST_COLUMNS, Parts, merge, partial
 from flowmine.edges.settle import Edges, settle
 from flowmine.edges.stored import empty, parts_of, tables_of
+from flowmine.edges.sums import Sum, Sums
 
 if TYPE_CHECKING:
     from flowmine.ledger import Ledger
 
 __all__ = [
     "COLUMNS",
+    "MAX_PEERS",
     "REQUEST_COLUMNS",
     "Edges",
     "FlowSource",
     "Parts",
+    "Sum",
+    "Sums",
     "aggregate",
     "empty",
+    "fold",
     "gather",
     "merge",
     "partial",
@@ -27,8 +33,6 @@ __all__ = [
     "settle",
     "tables_of",
 ]
-
-_MERGE_EVERY = 16
 
 
 class FlowSource(Protocol):
@@ -50,21 +54,21 @@ class StateSource(Protocol):
     def batches_and_state(self, kept: list[dict[str, pa.Table]]) -> Iterable[pa.RecordBatch]: ...
 
 
-def aggregate(source: FlowSource, *, requests: bool = False, complete: bool = False) -> Edges:
-    """Read a source to its end and return its EDGES, in memory bounded by the number of distinct edges."""
-    parts = gather(source, requests=requests)
+def aggregate(
+    source: FlowSource, *, requests: bool = False, complete: bool = False, max_peers: int = MAX_PEERS
+) -> Edges:
+    """Read a source to its end and return its EDGES, in memory bounded by ``max_peers`` of each subject (`fold`)."""
+    parts = gather(source, requests=requests, max_peers=max_peers)
     return settle(parts, source.endpoints, source.pods, source.ledger.table(), complete=complete)
 
 
-def gather(source: FlowSource, *, requests: bool = False) -> Parts:
+def gather(source: FlowSource, *, requests: bool = False, max_peers: int = MAX_PEERS) -> Parts:
     """Read a source to its end and return what its events add up to, yet to be settled."""
-    pending = [empty()]
+    total = Sum(Sums(requests, max_peers))
     kept: list[dict[str, pa.Table]] = []
     batches = source.batches_and_state(kept) if isinstance(source, StateSource) else source.batches()
     for batch in batches:
-        pending.append(partial(batch, requests=requests))
-        pending += [parts_of(kept.pop(), requests=requests) for _ in kept[:]]
-        if len(pending) >= _MERGE_EVERY:
-            pending = [merge(pending)]
-    pending += [parts_of(tables, requests=requests) for tables in kept]
-    return merge(pending)
+        total.add_flows(batch)
+        while kept:
+            total.add(parts_of(kept.pop(), requests=requests))
+    return total.parts()

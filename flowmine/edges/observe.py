@@ -77,8 +77,8 @@ class Parts:
     ``rows``: `ROW_KEY`, counts, ``first``, ``last``, ``last_arrived``, ``last_left``, ``last_replied`` and the earliest event's
     ``uuid``. ``drops``: row key without hour, side, reason, origin, count, first, last. ``deniers``: the same with the
     policy named. ``names``: NAMES. ``services``: of pairs of ends the Service between them, and how often and when last a
-    reply came back in its name. ``requests``: row key without hour and what
-    was asked.
+    reply came back in its name. ``requests``: row key without hour and what was asked. ``folded``: of subjects with too
+    many peers how many events became no row (`flowmine.edges.fold`).
     """
 
     rows: pa.Table
@@ -87,6 +87,7 @@ class Parts:
     names: pa.Table
     services: pa.Table
     requests: pa.Table
+    folded: pa.Table
 
 
 _COUNTS = tuple(field.name for field in fields(Contributions))
@@ -115,7 +116,12 @@ _KEYS: dict[str, tuple[tuple[str, ...], list[tuple[str, str]]]] = {
         [("count", "sum"), ("answers", "sum"), ("last_answer", "max")],
     ),
     "requests": (_REQUEST_KEY, _SPAN),
+    "folded": (("subject",), _SPAN),
 }
+_NONE_FOLDED = pa.schema(
+    [(name, pa.uint64()) for name in ("subject", "count")]
+    + [(name, pa.int64()) for name in ("first", "last")]
+).empty_table()
 
 
 def merge(parts: Sequence[Parts]) -> Parts:
@@ -154,6 +160,7 @@ def partial(flows: pa.RecordBatch, *, requests: bool = False) -> Parts:
         names=_grouped(names.names(event), "names"),
         services=_grouped(names.services(event), "services"),
         requests=_grouped(_requests(event, rows, keep, requests), "requests"),
+        folded=_NONE_FOLDED,
     )
 
 

@@ -1,6 +1,7 @@
 """From Parts to EDGES: decide, with the whole data in sight, who began each connection and what became of it."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -63,7 +64,7 @@ def settle(
         endpoints=endpoints.sort_by("id"),
         pods=pods.sort_by([(name, "ascending") for name in ("endpoint", "namespace", "pod_name")]),
         seen=seen_sides(edges, endpoints, pods, unsettled, complete=complete),
-        ledger=_with_unsettled(ledger, unsettled),
+        ledger=_with_folded(_with_unsettled(ledger, unsettled), parts.folded, endpoints),
     )
 
 
@@ -80,6 +81,33 @@ def _with_unsettled(ledger: pa.Table, unsettled: pa.Table) -> pa.Table:
         made = {name: pa.array([value], LEDGER.field(name).type) for name, value in row.items()}
         ledger = pa.concat_tables([ledger, pa.table(made, schema=LEDGER)])
     return ledger.sort_by([(name, "ascending") for name in ("kind", "node", "source")])
+
+
+def _with_folded(ledger: pa.Table, folded: pa.Table, endpoints: pa.Table) -> pa.Table:
+    """Tell of the subjects that had more peers than are kept, each by its workload or labels."""
+    if not folded.num_rows:
+        return ledger
+    told = {one["id"]: one for one in endpoints.to_pylist()}
+    rows = {
+        "node": [""] * folded.num_rows,
+        "kind": ["folded"] * folded.num_rows,
+        "source": [_subject(told.get(subject)) for subject in folded["subject"].to_pylist()],
+        **{name: folded[name] for name in ("count", "first", "last")},
+    }
+    made = pa.table({name: rows[name] for name in LEDGER.names}).cast(LEDGER)
+    table = pa.concat_tables([ledger, made]).group_by(["node", "kind", "source"], use_threads=False)
+    summed = table.aggregate([("count", "sum"), ("first", "min"), ("last", "max")])
+    ordered = summed.rename_columns(LEDGER.names).cast(LEDGER)
+    return ordered.sort_by([(name, "ascending") for name in ("kind", "node", "source")])
+
+
+def _subject(endpoint: dict[str, Any] | None) -> str:
+    if endpoint is None:
+        return "unknown"
+    name = (
+        endpoint["workload_name"] or endpoint["pod"] or ",".join(endpoint["labels"] or endpoint["reserved"])
+    )
+    return "/".join(filter(None, (endpoint["cluster_name"], endpoint["namespace"], name)))
 
 
 def _fold_init(parts: Parts, endpoints: pa.Table, pods: pa.Table) -> Parts:
@@ -100,7 +128,8 @@ def _fold_init(parts: Parts, endpoints: pa.Table, pods: pa.Table) -> Parts:
             real[key] = min(endpoint, real.get(key, endpoint))
     becomes = {i: real[key] for i, key in starting.items() if key in real}
     ends = dict.fromkeys(("rows", "drops", "deniers", "requests", "services"), ("a", "b")) | {
-        "names": ("subject",)
+        "names": ("subject",),
+        "folded": ("subject",),
     }
     changed = {name: _renamed(getattr(parts, name), where, becomes) for name, where in ends.items()}
     return replace(parts, **changed)

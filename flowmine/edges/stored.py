@@ -30,9 +30,14 @@ def parts_of(tables: Mapping[str, pa.Table], *, requests: bool = True) -> Parts:
     nothing = tables_of(empty())
     try:
         found = {
-            name: tables[name].select(table.schema.names).cast(table.schema)
+            name: _stored(tables, name, table).select(table.schema.names).cast(table.schema)
             for name, table in nothing.items()
         }
     except (KeyError, pa.ArrowException) as error:
         raise SchemaError(f"stored edges are not in the form that this version keeps: {error}") from error
     return Parts(**found if requests else {**found, "requests": nothing["requests"]})
+
+
+def _stored(tables: Mapping[str, pa.Table], name: str, nothing: pa.Table) -> pa.Table:
+    """Return a stored table; of what is younger than the store, nothing."""
+    return tables.get(name, nothing) if name == "folded" else tables[name]

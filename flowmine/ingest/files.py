@@ -15,6 +15,7 @@ from flowmine.ingest.capturewindow import MANIFEST, VIEW, is_window, manifest_of
 from flowmine.ingest.compression import CutShort, Readable, compression_of, decompress
 from flowmine.ingest.formats import HEAD, Format, first_time, format_of, holds_events
 from flowmine.ingest.framing import decoded_text, is_by_value, is_marked
+from flowmine.ingest.stores import Facts, facts, is_remote, matching, opened
 from flowmine.ingest.times import nanoseconds
 
 __all__ = ["Input", "find"]
@@ -32,19 +33,28 @@ class Input:
     """
 
     def __init__(
-        self, name: str, path: Path | None = None, stream: Readable | None = None, *, pipe: Path | None = None
+        self,
+        name: str,
+        path: Path | None = None,
+        stream: Readable | None = None,
+        *,
+        pipe: Path | None = None,
+        remote: Facts | None = None,
     ) -> None:
-        """Read ``path``, or ``stream``, or ``pipe``, which can be opened only once; messages call it ``name``."""
-        status = None if path is None else path.stat()
+        """Read ``path``, or ``stream``, or ``pipe``, which can be opened only once, or ``name`` from an object store
+        that tells this of it; messages call it ``name``.
+        """
+        known = remote or (None if path is None else _facts(path))
         self.window = path if path is not None and path.is_dir() else None
-        self.name, self.size = name, _size(self.window) if self.window else status and status.st_size
-        self.written = datetime.fromtimestamp(status.st_mtime, UTC) if status else datetime.now(UTC)
+        self.name, self.size = name, _size(self.window) if self.window else known and known.size
+        self.written = known.written if known else datetime.now(UTC)
         self.read, self.cut, self.compressed = 0, "", False
         self.is_lines = False
         """Whether the stored bytes are the lines themselves; known after `recognise`."""
         self.format: Format | None = None
         self.begins: int | None = None
         self._path, self._stream, self._pipe = path, stream, pipe
+        self._remote = remote is not None
         self._started: Iterator[bytes] | None = None
         self._marked = False
 
@@ -55,7 +65,7 @@ class Input:
     @property
     def repeatable(self) -> bool:
         """Whether the input can be read more than once."""
-        return self._path is not None
+        return self._path is not None or self._remote
 
     def recognise(self, *, in_folder: bool) -> str | None:
         """Look at the beginning; return why the input is not to be read, None where it is.
@@ -68,9 +78,10 @@ class Input:
             head += chunk
             if len(head) >= HEAD:
                 break
-        if self._path is None:
+        if self.repeatable:
+            self.read = 0
+        else:
             self._started = _chained(head, content)
-        self.read = 0 if self._path is not None else self.read
         if not head.strip() and self.cut:
             return self.cut
         if not head.strip():
@@ -107,7 +118,7 @@ class Input:
         self.read = self.size or 0
 
     def _again(self) -> Iterator[bytes]:
-        if self._path is None:
+        if not self.repeatable:
             started, self._started = self._started, None
             if started is None:
                 raise InputError(f"{self.name}: can be read only once")
@@ -130,8 +141,8 @@ class Input:
 
     def _raw(self) -> Iterator[bytes]:
         try:
-            path = self.window / MANIFEST if self.window else self._path or self._pipe or ""
-            stream: Any = self._stream or open(path, "rb", buffering=0)  # noqa: SIM115, PTH123
+            path = self.window / MANIFEST if self.window else self._path or self._pipe or self.name
+            stream: Any = self._stream or opened(str(path))
             try:
                 while chunk := stream.read(_READ):
                     self.read += len(chunk)
@@ -147,6 +158,11 @@ class Input:
             yield from chunks
         except CutShort as error:
             self.cut = str(error)
+
+
+def _facts(path: Path) -> Facts:
+    status = path.stat()
+    return Facts(status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
 
 def _size(window: Path) -> int:
@@ -172,6 +188,8 @@ def find(
     for one in inputs:
         if not isinstance(one, (str, os.PathLike)) or os.fspath(one) == "-":
             _add_stream(found, one, notes)
+        elif is_remote(os.fspath(one)):
+            _add_remote(os.fspath(one), found, notes)
         else:
             for path in _matching(os.fspath(one)):
                 if path.is_dir():
@@ -182,6 +200,27 @@ def find(
                     notes.append(f"{path}: named more than once, read once")
     found.sort(key=lambda one: (one.begins or 0, one.name))
     return found, notes
+
+
+def _add_remote(name: str, found: list[Input], notes: list[str]) -> None:
+    """Add what a name, pattern or folder of an object store stands for, each once; in a folder only captures."""
+    names = matching(name)
+    if not names:
+        raise InputError(
+            f"{name}: nothing by this name; name a capture, a folder of captures, or - for standard input"
+        )
+    before = len(found)
+    for each in names:
+        if any(each == other.name for other in found):
+            notes.append(f"{each}: named more than once, read once")
+            continue
+        one = Input(each, remote=facts(each))
+        if reason := one.recognise(in_folder=len(names) > 1):
+            notes.append(f"{each}: left out: {reason}")
+        else:
+            found.append(one)
+    if len(found) == before and notes:
+        raise InputError(f"{name}: no capture of Hubble flows there ({'; '.join(notes[-3:])})")
 
 
 def _matching(text: str) -> list[Path]:

@@ -8,6 +8,7 @@ from flowmine.ingest.blocks import Block, Unreadable
 from flowmine.ingest.files import Input
 from flowmine.ingest.formats import HEAD, first_time
 from flowmine.ingest.framing import by_line
+from flowmine.ingest.stores import opened
 from flowmine.ingest.times import nanoseconds
 
 __all__ = ["Range", "blocks_of", "ranges"]
@@ -31,7 +32,7 @@ def ranges(one: Input, size: int) -> Iterator[Range]:
     Raise InputError where it cannot be read.
     """
     try:
-        with open(one.name, "rb", buffering=0) as file:  # noqa: PTH123 (as it was named)
+        with opened(one.name) as file:
             start, total = 0, one.size or 0
             while start < total:
                 head = file.read(HEAD)
@@ -57,7 +58,7 @@ def blocks_of(found: Range, size: int) -> Iterator[Block | Unreadable]:
 
 def _content(found: Range) -> Iterator[bytes]:
     try:
-        with open(found.path, "rb", buffering=0) as file:  # noqa: PTH123 (as it was named)
+        with opened(found.path) as file:
             file.seek(found.start)
             left = found.end - found.start
             while left and (chunk := file.read(min(_READ, left))):

@@ -1,7 +1,7 @@
 """Edges kept on disk while they grow: Parts in windows, so that any later run, and every command, goes on from there.
 
 Each run writes windows of its own. The open one is written again, whole, as its next generation at every checkpoint;
-after `SPAN`, or once it is large, it is closed and the next one begins. A crash loses what came after the last checkpoint, which the next run
+after `SPAN`, or once it is full, it is closed and the next one begins. A crash loses what came after the last checkpoint, which the next run
 reads again: the cursor and the edges are in one window, and a window is there whole or not at all.
 """
 
@@ -20,13 +20,12 @@ from flowmine.ingest.capturewindow import Folder, manifest_of, serial_of
 from flowmine.ledger import Ledger
 from flowmine.schema import ENDPOINTS, PODS
 
-__all__ = ["MOST_ROWS", "SPAN", "Before", "Store", "load"]
+__all__ = ["SPAN", "Before", "Store", "is_full", "load"]
 
 SPAN = 3600.0
 """Seconds after which a window is closed and not written again."""
 
-MOST_ROWS = 50_000
-"""Rows of Parts beyond which it is closed sooner, so that neither memory nor the work of a checkpoint grows."""
+_MANY_ROWS, _MANY_HOURS, _MOST_ROWS = 10_000, 4, 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,18 @@ class Before:
     pods: pa.Table
     ledger: Ledger
     cursor: dict[str, Any]
+
+
+def is_full(parts: Parts) -> bool:
+    """Tell whether Parts are better closed: many hours at once (a capture read fast), or very many connections.
+
+    What is open is merged and written again and again; what is closed is not.
+    """
+    rows = parts.rows.num_rows
+    if rows <= _MANY_ROWS:
+        return False
+    hours: int = pc.count_distinct(parts.rows["hour"]).as_py()
+    return rows > _MOST_ROWS or hours > _MANY_HOURS
 
 
 def load(folder: Folder) -> Before:
@@ -98,7 +109,7 @@ class Store:
         }
         self._generation += 1
         self._folder.put(f"{self._name}.{self._generation}", manifest, tables)
-        closed = self._clock() - self._begun >= SPAN or parts.rows.num_rows > MOST_ROWS
+        closed = self._clock() - self._begun >= SPAN or is_full(parts)
         if closed:
             self._told = ledger.merge([])
             self._next()

@@ -16,7 +16,7 @@ from flowmine.live.changes import Change, Known, What, only
 from flowmine.live.feed import Feed
 from flowmine.live.fold import folded, timeless
 from flowmine.live.outlet import Outlet, Rewritten
-from flowmine.live.state import MOST_ROWS, Before, Store
+from flowmine.live.state import Before, Store, is_full
 from flowmine.live.tally import Tally
 from flowmine.report.edgeview import edge_record, edge_rows
 from flowmine.report.gotime import format_time
@@ -133,9 +133,9 @@ class Tail:
                 self._pending.append(partial(batch, requests=self._requests))
             if len(self._pending) >= _MERGE_EVERY:
                 self._pending = [merge(self._pending)]
+                if is_full(self._pending[0]):
+                    self._checkpoint.next = self._clocks.elapsed()
             began = self._clocks.elapsed()
-            if self._pending[0].rows.num_rows > MOST_ROWS:
-                self._checkpoint.next = began
             if self._checkpoint.is_due(began):
                 self._keep()
                 self._checkpoint.done(began, self._clocks.elapsed())
@@ -171,7 +171,7 @@ class Tail:
         self._pending = [merge(self._pending)]
         source = self._feed.source
         if self._store is None:
-            closed = self._pending[0].rows.num_rows > MOST_ROWS
+            closed = is_full(self._pending[0])
         elif not self._unkept:
             closed = False
         else:

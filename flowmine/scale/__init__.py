@@ -2,14 +2,16 @@
 
 import os
 
-from flowmine.edges import Edges, FlowSource, Parts, settle
+from flowmine.edges import MAX_PEERS, Edges, FlowSource, Parts, Sums, settle
 from flowmine.edges import gather as gather_inline
 from flowmine.errors import UsageError
 from flowmine.ingest import Source
 from flowmine.ingest.division import Undividable
+from flowmine.scale import dask, processes
 
 __all__ = ["aggregate", "gather"]
 
+_ENGINES = ("processes", "dask")
 _WORTH = 64 << 20
 """Bytes to be read for which a process of their own is worth its start."""
 
@@ -18,33 +20,60 @@ def aggregate(
     source: FlowSource,
     *,
     jobs: int | None = None,
+    engine: str = "processes",
+    scheduler: str | None = None,
     requests: bool = False,
     complete: bool = False,
+    max_peers: int = MAX_PEERS,
 ) -> Edges:
     """Read a source to its end and return its EDGES; see `gather` and `flowmine.edges.aggregate`."""
-    parts = gather(source, jobs=jobs, requests=requests)
+    parts = gather(
+        source, jobs=jobs, engine=engine, scheduler=scheduler, requests=requests, max_peers=max_peers
+    )
     return settle(parts, source.endpoints, source.pods, source.ledger.table(), complete=complete)
 
 
-def gather(source: FlowSource, *, jobs: int | None = None, requests: bool = False) -> Parts:
+def gather(
+    source: FlowSource,
+    *,
+    jobs: int | None = None,
+    engine: str = "processes",
+    scheduler: str | None = None,
+    requests: bool = False,
+    max_peers: int = MAX_PEERS,
+) -> Parts:
     """Read a source to its end and return what its events add up to, yet to be settled.
 
-    ``jobs`` are processes, by default as many as there are cores and the inputs are worth. Raises as the source does,
-    UsageError for less than one job, and InputError naming its input where a process died.
-    """
-    if jobs is not None and jobs < 1:
-        raise UsageError(f"at least one process is needed, not {jobs}")
-    wanted = _worth(source) if jobs is None else jobs
-    if wanted > 1 and isinstance(source, Source):
-        from flowmine.scale import processes
+    ``jobs`` are processes, by default as many as there are cores and the inputs are worth. With the ``engine`` "dask"
+    the workers of the ``scheduler`` at an address read, or ``jobs`` workers of one made here. Of each subject at most
+    ``max_peers`` are kept (`flowmine.edges.fold`). Whatever cannot be divided, one process reads.
 
+    Raises as the source does; UsageError for less than one job or peer, an unknown engine, a scheduler without Dask or
+    out of reach; InputError naming its input where a process died.
+    """
+    _check(jobs, engine, scheduler, max_peers)
+    division = source.divided() if isinstance(source, Source) else None
+    if division is not None:
+        how, wanted = Sums(requests, max_peers), jobs or _worth(source)
         try:
-            division = source.divided()
-            if division is not None:
-                return processes.gather(division, wanted, requests=requests)
+            if engine == "dask":
+                return dask.gather(division, scheduler, jobs, how)
+            if wanted > 1:
+                return processes.gather(division, wanted, how)
         except Undividable:
             pass
-    return gather_inline(source, requests=requests)
+    return gather_inline(source, requests=requests, max_peers=max_peers)
+
+
+def _check(jobs: int | None, engine: str, scheduler: str | None, max_peers: int) -> None:
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"at least one process is needed, not {jobs}")
+    if max_peers < 1:
+        raise UsageError(f"at least one peer must be kept, not {max_peers}")
+    if engine not in _ENGINES:
+        raise UsageError(f"unknown engine {engine!r} (known: {', '.join(_ENGINES)})")
+    if scheduler is not None and engine != "dask":
+        raise UsageError("a scheduler is for the engine dask (--engine dask)")
 
 
 def _worth(source: FlowSource) -> int:

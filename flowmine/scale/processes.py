@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 import flowmine
-from flowmine.edges import Parts, empty, merge, partial, parts_of
+from flowmine.edges import Parts, Sum, Sums, parts_of
 from flowmine.errors import InputError
 from flowmine.ingest.division import Division, Portion
 from flowmine.scale.messages import Done, Failed, Finish, Finished, Keyed, Pass, Read
@@ -25,7 +25,7 @@ _AHEAD = 2
 """Portions that a worker has at a time: one that it reads, and one that waits."""
 
 
-def gather(division: Division, jobs: int, *, requests: bool = False) -> Parts:
+def gather(division: Division, jobs: int, how: Sums) -> Parts:
     """Return what a source adds up to, read by ``jobs`` processes.
 
     Raise as `flowmine.ingest.source.Source.batches`; InputError naming the input where a process died; Undividable
@@ -34,15 +34,15 @@ def gather(division: Division, jobs: int, *, requests: bool = False) -> Parts:
     with ExitStack() as stack:
         workers = [stack.enter_context(_Worker()) for _ in range(jobs)]
         for worker in workers:
-            worker.tell((division.settings, requests))
-        line = _Line(division, workers, requests=requests)
+            worker.tell((division.settings, how))
+        line = _Line(division, workers, how)
         line.run()
         for worker in workers:
             worker.tell(Finish())
         found = [worker.hear() for worker in workers]
         parts = [unpacked(one.parts) for one in found if isinstance(one, Finished)]
         division.end([one.whole for one in found if isinstance(one, Finished)])
-        return merge([*line.own, *parts])
+        return how.of(line.own.parts(), *parts)
 
 
 class _Worker:
@@ -108,14 +108,14 @@ class _Worker:
 class _Line:
     """The portions under way, in order: which are judged for repeated flows, and which are joined."""
 
-    def __init__(self, division: Division, workers: list[_Worker], *, requests: bool) -> None:
-        self._division, self._workers, self._requests = division, workers, requests
+    def __init__(self, division: Division, workers: list[_Worker], how: Sums) -> None:
+        self._division, self._workers = division, workers
         self._portions: Iterator[Portion] = division.portions()
         self._unjudged: deque[Portion] = deque()
         self._unjoined: deque[Portion] = deque()
         self._answers: dict[int, Keyed | Done | Failed] = {}
         self._readers: dict[int, _Worker] = {}
-        self.own: list[Parts] = [empty()]
+        self.own = Sum(how)
         """What was read here."""
 
     def run(self) -> None:
@@ -187,8 +187,8 @@ class _Line:
 
     def _read_here(self, portion: Portion) -> None:
         batch, kept = self._division.own(portion)
-        self.own += [parts_of(tables, requests=self._requests) for tables in kept]
+        for tables in kept:
+            self.own.add(parts_of(tables, requests=self.own.how.requests))
         if batch is not None:
-            self.own.append(partial(batch, requests=self._requests))
-        self.own = [merge(self.own)] if len(self.own) > 8 else self.own
+            self.own.add_flows(batch)
         self._unjudged.popleft()

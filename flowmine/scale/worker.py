@@ -20,24 +20,21 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowmine.edges import Parts, empty, merge, partial
+from flowmine.edges import Sum, Sums
 from flowmine.ingest.division import New, Portion, Reader, Settings, Share
 from flowmine.scale.messages import Done, Failed, Finish, Finished, Keyed, Pass, Read
 from flowmine.scale.packing import packed
 
 __all__ = ["main"]
 
-_MERGE_EVERY = 16
-
 
 class _Work:
     """The portions of one worker."""
 
-    def __init__(self, settings: Settings, *, requests: bool) -> None:
+    def __init__(self, settings: Settings, how: Sums) -> None:
         self._reader = Reader(settings)
-        self._requests = requests
         self._held: dict[int, tuple[Share, pa.RecordBatch]] = {}
-        self._parts: list[Parts] = [empty()]
+        self._sum = Sum(how)
 
     def answer(self, told: Read | Pass | Finish) -> Keyed | Done | Failed | Finished:
         """Do what is told."""
@@ -45,7 +42,7 @@ class _Work:
             return self._read(told.portion)
         if isinstance(told, Pass):
             return self._done(told.number, *self._held.pop(told.number), told.new)
-        return Finished(packed(merge(self._parts)), self._reader.end())
+        return Finished(packed(self._sum.parts()), self._reader.end())
 
     def _read(self, portion: Portion) -> Keyed | Done | Failed:
         try:
@@ -62,9 +59,7 @@ class _Work:
         return Keyed(portion.number, keys)
 
     def _done(self, number: int, share: Share, batch: pa.RecordBatch, new: New) -> Done:
-        self._parts.append(partial(self._reader.passed_on(share, batch, new), requests=self._requests))
-        if len(self._parts) >= _MERGE_EVERY:
-            self._parts = [merge(self._parts)]
+        self._sum.add_flows(self._reader.passed_on(share, batch, new))
         return Done(number, share)
 
 
@@ -79,7 +74,7 @@ def main(descriptor: int) -> None:
     begin = inbox.get()
     if begin is None:
         return
-    work = _Work(begin[0], requests=begin[1])
+    work = _Work(*begin)
     while (told := inbox.get()) is not None:
         try:
             connection.send(work.answer(told))

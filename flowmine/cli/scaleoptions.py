@@ -1,0 +1,71 @@
+"""The options of commands that read captures to edges: how many processes, which engine, how many peers are kept."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from flowmine.cli.inputs import Capture
+
+__all__ = ["Scale", "scale_options"]
+
+_MAX_PEERS = 50_000
+"""`flowmine.edges.MAX_PEERS`, without the cost of importing it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How captures are read to edges; see `flowmine.scale.aggregate`."""
+
+    jobs: int | None = None
+    engine: str = "processes"
+    scheduler: str | None = None
+    max_peers: int = _MAX_PEERS
+
+
+def scale_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command that is called with ``capture`` the options of scale."""
+
+    @click.option(
+        "-j",
+        "--jobs",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Processes that read (default: the cores, as far as the inputs are worth them).",
+    )
+    @click.option(
+        "--engine",
+        type=click.Choice(["processes", "dask"]),
+        default="processes",
+        show_default=True,
+        help="Read on this machine, or on Dask.",
+    )
+    @click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="With --engine dask: the scheduler (default: one of its own, here).",
+    )
+    @click.option(
+        "--max-peers",
+        type=click.IntRange(min=1),
+        default=_MAX_PEERS,
+        show_default=True,
+        metavar="N",
+        help="Peers kept of each workload; what more there are is counted and told.",
+    )
+    @wraps(function)
+    def command(
+        capture: "Capture",
+        jobs: int | None,
+        engine: str,
+        scheduler: str | None,
+        max_peers: int,
+        **kwargs: Any,
+    ) -> Any:
+        scale = Scale(jobs, engine, scheduler, max_peers)
+        return function(capture=replace(capture, scale=scale), **kwargs)
+
+    return command

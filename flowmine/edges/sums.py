@@ -1,0 +1,47 @@
+"""Add batches of flows up, in bounded memory."""
+
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from flowmine.edges.fold import MAX_PEERS, fold
+from flowmine.edges.observe import Parts, merge, partial
+from flowmine.edges.stored import empty
+
+__all__ = ["Sum", "Sums"]
+
+_MERGE_EVERY = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """How to add up: with what was asked (``requests``) or not, and how many peers of each subject are kept (`fold`)."""
+
+    requests: bool = False
+    max_peers: int = MAX_PEERS
+
+    def of(self, *parts: Parts) -> Parts:
+        """Return Parts, at least one, added up."""
+        return fold(merge(parts), self.max_peers)
+
+
+@dataclass(slots=True)
+class Sum:
+    """A sum in the making."""
+
+    how: Sums
+    _pending: list[Parts] = field(default_factory=lambda: [empty()])
+
+    def add_flows(self, batch: pa.RecordBatch) -> None:
+        """Add a batch of FLOWS."""
+        self.add(partial(batch, requests=self.how.requests))
+
+    def add(self, parts: Parts) -> None:
+        """Add Parts."""
+        self._pending.append(parts)
+        if len(self._pending) >= _MERGE_EVERY:
+            self._pending = [self.parts()]
+
+    def parts(self) -> Parts:
+        """Return what was added so far."""
+        return self.how.of(*self._pending)
