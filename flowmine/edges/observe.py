@@ -118,10 +118,10 @@ _KEYS: dict[str, tuple[tuple[str, ...], list[tuple[str, str]]]] = {
     "requests": (_REQUEST_KEY, _SPAN),
     "folded": (("subject",), _SPAN),
 }
-_NONE_FOLDED = pa.schema(
+_FOLDED = pa.schema(
     [(name, pa.uint64()) for name in ("subject", "count")]
     + [(name, pa.int64()) for name in ("first", "last")]
-).empty_table()
+)
 
 
 def merge(parts: Sequence[Parts]) -> Parts:
@@ -160,7 +160,7 @@ def partial(flows: pa.RecordBatch, *, requests: bool = False) -> Parts:
         names=_grouped(names.names(event), "names"),
         services=_grouped(names.services(event), "services"),
         requests=_grouped(_requests(event, rows, keep, requests), "requests"),
-        folded=_NONE_FOLDED,
+        folded=_FOLDED.empty_table(),
     )
 
 

@@ -12,8 +12,8 @@ from flowmine.scale import dask, processes
 __all__ = ["aggregate", "gather"]
 
 _ENGINES = ("processes", "dask")
-_WORTH = 64 << 20
-"""Bytes to be read for which a process of their own is worth its start."""
+_WORTH = 512 << 20
+"""Bytes to be read for which a process of their own is worth its start, half a second."""
 
 
 def aggregate(

@@ -15,7 +15,9 @@ __all__ = ["Measured", "measure", "report"]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """``seconds`` of wall clock of the work itself, ``peak`` resident bytes of its process, and what it ``returned``."""
+    """``seconds`` of wall clock of the work itself, ``peak`` resident bytes of its process (and of each that it started,
+    taken as large as the largest), and what it ``returned``.
+    """
 
     seconds: float
     peak: int
@@ -41,5 +43,9 @@ def report(function: Callable[..., Any], arguments: list[str]) -> None:
     start = time.perf_counter()
     returned = function(*arguments)
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    unit = 1 if sys.platform == "darwin" else 1024
+    own, child = (
+        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    peak = (own + (os.cpu_count() or 1) * child) * unit
     print(json.dumps({"seconds": seconds, "peak": peak, "returned": returned}))

@@ -1,0 +1,127 @@
+"""Captures to edges, beside what a user would do instead: ``python -m tests.bench``.
+
+Makes captures of the project's own cluster, and reads each in a fresh process: flowmine with all its semantics, in one
+process, with all cores, compressed, and on Dask; DuckDB for the same keys and counts; and what gives less of an answer:
+plain counts by DuckDB, polars and an orjson loop, a table by pyarrow, the policies of hubble-audit2policy, the bare
+parse of pysimdjson. The fastest of ``--runs`` counts. What is not installed is left out and named.
+"""
+
+import importlib.util
+from dataclasses import dataclass
+
+import click
+
+from tests.bench.contenders import compressed, cores_of
+from tests.bench.edges import made
+from tests.bench.measure import Measured, measure
+
+_MODULE = "tests.bench.contenders"
+_TOLD = "flowmine, all cores"
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A function of `contenders`: how it is called in the table, what it needs, and how much of a capture it gets."""
+
+    title: str
+    function: str
+    needs: str = "flowmine"
+    cores: set[int] | None = None
+    share: int = 1
+    gzip: bool = False
+
+
+_ONE = Contender("flowmine, one process", "flowmine")
+_PINNED = Contender("flowmine, one process, one core", "flowmine", cores={0})
+_ALL = Contender(_TOLD, "flowmine_all")
+_GZIP = Contender("flowmine, gzip, all cores", "flowmine_all", gzip=True)
+_INFLATE = Contender("isal, inflating alone", "isal_inflate", "isal", gzip=True)
+_DUCKDB = Contender("DuckDB, same keys and counts", "duckdb", "duckdb")
+_PLAIN = Contender("DuckDB, plain counts", "duckdb_plain", "duckdb")
+_POLARS = Contender("polars, plain counts", "polars_scan", "polars")
+_PYARROW = Contender("pyarrow.json, table alone", "pyarrow_json")
+_ORJSON = Contender("orjson loop, plain counts", "orjson_loop", "orjson")
+_AUDIT = Contender("hubble-audit2policy", "hubble_audit2policy", "hubble_audit2policy", share=10)
+_SIMDJSON = Contender("pysimdjson, parsing alone", "simdjson_parse", "simdjson")
+_DASK = Contender("flowmine, Dask, all cores", "dask_engine", "distributed")
+_CONTENDERS = (_ONE, _PINNED, _ALL, _GZIP, _DASK, _DUCKDB, _PLAIN, _POLARS, _PYARROW, _ORJSON, _AUDIT)
+_FLOORS = (_SIMDJSON, _INFLATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a contender took for a capture of so many flows and bytes."""
+
+    flows: int
+    size: int
+    got: Measured
+
+    @property
+    def rate(self) -> float:
+        """Flows a second."""
+        return self.flows / self.got.seconds
+
+    def line(self, title: str) -> str:
+        """Return a line of the table."""
+        megabytes = self.size / self.got.seconds / 1e6
+        return f"{title:<34} {self.got.seconds:8.2f} {self.rate:12,.0f} {megabytes:8.0f} {self.got.peak / 1e6:9,.0f}"
+
+
+@click.command(help=__doc__)
+@click.option("--flows", default=500_000, show_default=True, help="Events of the capture.")
+@click.option("--runs", default=3, show_default=True, help="Runs of each; the fastest counts.")
+@click.option(
+    "--growth", default=10, show_default=True, help="How many times larger a second capture is; 0 = none."
+)
+@click.option("--only", multiple=True, help="Contenders whose title has this text in it.")
+def main(flows: int, runs: int, growth: int, only: tuple[str, ...]) -> None:
+    """Print the table, the ratios, and how time and memory grow."""
+    click.echo(f"{cores_of()} cores; seconds, flows/s, MB/s of JSON, MB of memory (of all its processes)")
+    chosen = [one for one in (*_CONTENDERS, *_FLOORS) if not only or any(text in one.title for text in only)]
+    results: dict[str, Result] = {}
+    for one in chosen:
+        if importlib.util.find_spec(one.needs) is None:
+            click.echo(f"{one.title:<34} left out: {one.needs} is not installed")
+            continue
+        results[one.title] = _fastest(one, flows, runs)
+        click.echo(results[one.title].line(one.title))
+    _ratios(results)
+    if growth:
+        _grow(flows, growth, [one for one in chosen if one in (_ONE, _ALL)], results)
+
+
+def _fastest(one: Contender, flows: int, runs: int) -> Result:
+    path = made(flows // one.share)
+    size = path.stat().st_size
+    stored = compressed(path) if one.gzip else path
+    got = min(
+        (measure(_MODULE, one.function, str(stored), cores=one.cores) for _ in range(runs)),
+        key=lambda found: found.seconds,
+    )
+    return Result(flows // one.share, size, got)
+
+
+def _ratios(results: dict[str, Result]) -> None:
+    """Print how many times faster than the others flowmine is, and its share of bare parsing and inflating."""
+    for base in (_ONE, _ALL):
+        if base.title not in results:
+            continue
+        others = [one for one in (*_CONTENDERS[5:], *_FLOORS) if one.title in results]
+        ratios = (f"{results[base.title].rate / results[one.title].rate:.2f} x {one.title}" for one in others)
+        click.echo(f"{base.title}: {'; '.join(ratios)}")
+    if _PINNED.title in results and _ALL.title in results:
+        ratio = results[_ALL.title].rate / results[_PINNED.title].rate
+        click.echo(f"{_ALL.title}: {ratio:.2f} times one process on one core")
+
+
+def _grow(flows: int, times: int, chosen: list[Contender], results: dict[str, Result]) -> None:
+    click.echo(f"{times} times the flows:")
+    for one in chosen:
+        small, large = results[one.title], _fastest(one, flows * times, 1)
+        click.echo(large.line(one.title))
+        seconds, peak = large.got.seconds / small.got.seconds, large.got.peak / small.got.peak
+        click.echo(f"  {seconds:.2f} times the time, {peak:.2f} times the memory")
+
+
+if __name__ == "__main__":
+    main()
