@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from distributed import Client, LocalCluster
-from moto.server import ThreadedMotoServer
 
 from flowmine.edges import COLUMNS, Edges
 from flowmine.errors import InputError, UsageError
@@ -86,7 +85,11 @@ def test_an_object_store_is_read_like_a_folder(
     tmp_path: Path, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files of a bucket, by name, pattern or folder, give the bytes of the same files on this machine."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    moto = pytest.importorskip(
+        "moto.server", reason="moto's S3 server is not installed: pip install 'moto[server]'"
+    )
+    pytest.importorskip("s3fs", reason="s3fs is not installed: pip install s3fs")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     try:
         _, port = server.get_host_and_port()
