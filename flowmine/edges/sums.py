@@ -10,7 +10,7 @@ from flowmine.edges.stored import empty
 
 __all__ = ["Sum", "Sums"]
 
-_MERGE_EVERY = 16
+_MERGE_EVERY, _LEAST_ROWS = 16, 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Sums:
 
 @dataclass(slots=True)
 class Sum:
-    """A sum in the making."""
+    """A sum in the making. It is merged now and then, so that what waits is never much more than the sum itself."""
 
     how: Sums
     _pending: list[Parts] = field(default_factory=lambda: [empty()])
@@ -39,7 +39,8 @@ class Sum:
     def add(self, parts: Parts) -> None:
         """Add Parts."""
         self._pending.append(parts)
-        if len(self._pending) >= _MERGE_EVERY:
+        total, *new = (one.rows.num_rows for one in self._pending)
+        if len(new) >= _MERGE_EVERY or sum(new) > max(total, _LEAST_ROWS):
             self._pending = [self.parts()]
 
     def parts(self) -> Parts:

@@ -8,7 +8,8 @@ Hubble writes the fields of a flow in one order. A line is therefore its own tim
 | l4          | ``l4``                                          | the two ports                         |
 | source      | ``source``                                      |                                       |
 | destination | ``destination``                                 |                                       |
-| tail        | ``Type`` … the end of the flow, ``node_name``   | the time after it, equal to the first |
+| tail        | ``Type`` … the end of the flow, ``node_name``   | a socket's cookie and cgroup; the     |
+|             |                                                 | time after it, equal to the first     |
 
 With what is a line's own taken out, thousands of lines have a few hundred different stretches, to be decoded once each
 (`stretchrows`). Nothing here has to know JSON: every cut follows a ``}``, and a line put together of runs of whole
@@ -50,7 +51,7 @@ class Stretches:
     """The lines of one block, those of the usual form taken apart.
 
     ``times`` and ``uuids`` (None where lines have none) are texts of plain ASCII, one a line; ``kinds`` has the
-    stretches of each of `KINDS`, a value a line. ``begins`` and ``ends`` say where in the block each line is, and ``others`` where
+    stretches of each of `KINDS`, a value a line, each different one once. ``begins`` and ``ends`` say where in the block each line is, and ``others`` where
     all else is that is not blank.
     """
 
@@ -58,7 +59,7 @@ class Stretches:
     ends: _Places
     times: pa.StringArray
     uuids: pa.StringArray | None
-    kinds: dict[str, pa.Array]
+    kinds: dict[str, pa.DictionaryArray]
     ports: Ports
     others: list[tuple[int, int]]
 
@@ -73,17 +74,21 @@ _PATTERN = np.arange(1, _END + 1)
 
 
 class _Lines(NamedTuple):
-    """Where lines are: begin, the five ``}`` after which each is cut or ends, and the ``}`` before the first of these;
-    and how many lines there are of any form.
+    """Where lines are: begin, the five ``}`` after which each is cut or ends, the ``}`` before the first and before
+    the last of these; and how many lines there are of any form.
     """
 
     begins: _Places
     marks: _Places
     inside: _Places
+    closing: _Places
     whole: int
 
     def only(self, usual: _Mask) -> "_Lines":
-        return _Lines(self.begins[usual], self.marks[usual], self.inside[usual], self.whole)
+        if usual.all():
+            return self
+        begins, marks, inside, closing = (places[usual] for places in self[:-1])
+        return _Lines(begins, marks, inside, closing, self.whole)
 
 
 def cut(data: bytes) -> Stretches | None:
@@ -111,9 +116,11 @@ def cut(data: bytes) -> Stretches | None:
     times, uuids = (_text(found.pop(name)) for name in ("time", "uuid"))
     found["head"] = _without_hardware(found["head"], lines.inside - lines.begins - head)
     found["l4"], ports = _without_ports(found["l4"])
+    found["tail"] = _without_cookies(found["tail"], lines.closing - lines.marks[:, -2] - 2)
+    kinds = {kind: stretches.dictionary_encode() for kind, stretches in found.items()}
     ends = lines.marks[:, -1] + 2
     others = _gaps(data, lines.begins, ends)
-    return Stretches(lines.begins, ends, times, uuids if uuid else None, found, ports, others)
+    return Stretches(lines.begins, ends, times, uuids if uuid else None, kinds, ports, others)
 
 
 def _unaligned(data: bytes | _Bytes) -> _Words:
@@ -150,8 +157,8 @@ def _lines(block: _Bytes, words: _Words) -> _Lines | None:
     if not ordered.any():
         return None
     places = found[marks[ordered]]
-    inside = closes[np.maximum(places[:, 0] - 1, 0)]
-    return _Lines(begins[usual][ordered], closes[places], inside, len(last))
+    inside, closing = closes[np.maximum(places[:, 0] - 1, 0)], closes[places[:, -1] - 1]
+    return _Lines(begins[usual][ordered], closes[places], inside, closing, len(last))
 
 
 def _confirm(
@@ -295,8 +302,45 @@ def _number(words: _Words) -> tuple[_Places, _Places]:
 
 
 def _overwrite(made: _Bytes, places: _Places, widths: _Places) -> None:
-    for step in range(5):
+    for step in range(int(widths.max(initial=0))):
         made[places[widths > step] + step] = ord("1")
+
+
+def _without_cookies(tails: pa.Array, closing: _Places) -> pa.Array:
+    """Overwrite the numbers of sockets, which no column has; ``closing`` is where the flow ends.
+
+    ``"Type":"SOCK",…,"socket_cookie":"…","cgroup_id":"…","Summary":"TCP"}``.
+    """
+    opened = _Open(tails)
+    rows = np.flatnonzero((opened.lengths > 200) & (closing > 150) & (closing < opened.lengths))
+    rows = rows[_is(opened.words, opened.starts[rows] + 4, b'e":"SOCK')]
+    ends = opened.starts[rows] + closing[rows]
+    usual = _is(opened.words, ends - 8, b'y":"TCP"') | _is(opened.words, ends - 8, b'y":"UDP"')
+    usual &= _is(opened.words, ends - 17, b'","Summa') & (opened.bytes[ends - 9] == ord("r"))
+    group = _digits_before(opened.bytes, ends - 17)
+    at = ends - 17 - group
+    usual &= _is(opened.words, at - 15, b'","cgrou') & _is(opened.words, at - 8, b'up_id":"') & (group > 0)
+    cookie = _digits_before(opened.bytes, at - 15)
+    first = at - 15 - cookie
+    usual &= (
+        _is(opened.words, first - 17, b'"socket_') & _is(opened.words, first - 9, b'cookie":') & (cookie > 0)
+    )
+    usual &= opened.bytes[first - 1] == ord('"')
+    _overwrite(opened.bytes, first[usual], cookie[usual])
+    _overwrite(opened.bytes, at[usual], group[usual])
+    return opened.closed()
+
+
+def _digits_before(made: _Bytes, ends: _Places) -> _Places:
+    """Return how many digits, at most 20, stand right before each place."""
+    width, going = np.zeros(len(ends), np.int64), np.ones(len(ends), bool)
+    for step in range(1, 21):
+        digit = made[ends - step]
+        going &= (digit >= ord("0")) & (digit <= ord("9"))
+        if not going.any():
+            break
+        width += going
+    return width
 
 
 def _gaps(data: bytes, begins: _Places, ends: _Places) -> list[tuple[int, int]]:

@@ -28,29 +28,45 @@ __all__ = ["StretchRows", "decoded"]
 _Codes = npt.NDArray[np.int32]
 _BAD = (ValueError, RecursionError, OverflowError)
 _OUTER = b'},"node_name":"'
-_SOCK = b'"Type":"SOCK"'
-_PASSED_OVER = ((b'"proxy_port":', b'"latency_ns":"'), (b'"socket_cookie":"', b'"cgroup_id":"'))
-"""Keys whose numbers differ from line to line, and which no column is made of: of usual events, of those of sockets."""
+_PASSED_OVER = (b'"proxy_port":', b'"latency_ns":"')
+"""Keys whose numbers differ from line to line, and which no column is made of."""
+_MOST_KNOWN = 1 << 13
+"""Stretches of one kind that are remembered from block to block."""
 _FIRST_DIGITS = (b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9")
 
 
 class _Decoded:
     """The different stretches of one kind, decoded, and which of them each line has."""
 
-    def __init__(self, kind: str, stretches: pa.Array, decoders: Decoders, tools: Tools) -> None:
-        """Decode; raise ValueError or the like where one is no run of members of a flow."""
-        found = stretches.dictionary_encode()
+    def __init__(self, kind: str, found: pa.DictionaryArray, decoders: Decoders, tools: Tools) -> None:
+        """Decode what was not met before; raise ValueError or the like where one is no run of members of a flow."""
         self.codes: _Codes = found.indices.to_numpy()
         values: list[bytes] = found.dictionary.to_pylist()
-        if kind == "tail":
-            numbers: dict[bytes, int] = {}
-            codes = [numbers.setdefault(_inner(value), len(numbers)) for value in values]
-            self.codes, values = np.array(codes, np.int32)[self.codes], list(numbers)
-        text = b"{" + b"}\n{".join(values) + b"}"
-        flows: list[Any] = decoders.members.decode_lines(text)
-        if len(flows) != len(values) or len(text.split(b"\n")) != len(values):
-            raise ValueError("stretches that are no runs of members")
-        self.rows = StructRows(flows, tools)
+        known = decoders.known.setdefault(kind, {})
+        new = [value for value in values if value not in known]
+        if len(known) + len(new) > _MOST_KNOWN:
+            known.clear()
+            new = values
+        known.update(
+            zip(
+                new,
+                _members([_inner(value) for value in new] if kind == "tail" else new, decoders),
+                strict=True,
+            )
+        )
+        self.rows = StructRows(list(map(known.__getitem__, values)), tools)
+
+
+def _members(runs: list[bytes], decoders: Decoders) -> list[Any]:
+    """Return the members of a flow that each run holds; raise ValueError or the like where one is no such run."""
+    places: dict[bytes, int] = {}
+    for run in runs:
+        places.setdefault(run, len(places))
+    text = b"{" + b"}\n{".join(places) + b"}" if places else b""
+    flows: list[Any] = decoders.members.decode_lines(text)
+    if len(flows) != len(places) or len(text.split(b"\n")) != max(1, len(places)):
+        raise ValueError("stretches that are no runs of members")
+    return [flows[places[run]] for run in runs]
 
 
 def _inner(tail: bytes) -> bytes:
@@ -61,7 +77,7 @@ def _inner(tail: bytes) -> bytes:
     members, found, node = tail.rpartition(_OUTER)
     if not found or node.find(b'"') != len(node) - 1 or b"\\" in node:
         raise ValueError("a line that ends in an unusual way")
-    for key in _PASSED_OVER[members.startswith(_SOCK)]:
+    for key in _PASSED_OVER:
         before, found, after = members.partition(key)
         if found and after[:1] in _FIRST_DIGITS:
             members = before + found + b"1" + after.lstrip(b"0123456789")

@@ -33,6 +33,8 @@ def _hubble(number: int = 0, **changes: Any) -> bytes:
     ]
     made = record(number, **changes)
     flow = made["flow"]
+    if "cgroup_id" in flow:
+        flow["Summary"] = flow.pop("Summary")
     head = {name: flow[name] for name in order if name in flow}
     return lines(
         {"flow": head | flow, **{name: made[name] for name in ("node_name", "time") if name in made}}
@@ -67,6 +69,15 @@ def _both(data: bytes, **options: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]
     return made[0], made[1]
 
 
+_SOCKET = {
+    "Type": "SOCK",
+    "destination_names": ["a.example", "b.example", "c.example"],
+    "sock_xlate_point": "SOCK_XLATE_POINT_PRE_DIRECTION_FWD",
+    "trace_observation_point": None,
+    "socket_cookie": "827158112736",
+    "cgroup_id": "6416",
+    "Summary": "TCP",
+}
 _USUAL = b"".join(_hubble(number) for number in range(20))
 
 
@@ -111,7 +122,13 @@ _CHANGES: dict[str, dict[str, Any]] = {
     "old replies": {"is_reply": None, "reply": True},
     "names": {"source_names": ["a.example"], "destination_names": ["b.example", "c.example"]},
     "a Service": {"destination_service": {"name": "pg", "namespace": "db"}},
-    "a socket": {"Type": "SOCK", "socket_cookie": "827158112736", "cgroup_id": "6416"},
+    "a socket": _SOCKET,
+    "a socket of UDP": {**_SOCKET, "Summary": "UDP"},
+    "a socket of neither": {**_SOCKET, "Summary": "SCTP"},
+    "a socket with a zero": {**_SOCKET, "socket_cookie": "0123", "cgroup_id": "00"},
+    "a socket without numbers": {**_SOCKET, "socket_cookie": "", "cgroup_id": ""},
+    "a socket with a long number": {**_SOCKET, "socket_cookie": "1" * 30},
+    "a socket without its cgroup": {**_SOCKET, "cgroup_id": None},
     "a socket's cookie as text": {"Type": "SOCK", "socket_cookie": "0x1\\", "cgroup_id": "6416"},
     "a proxy": {"proxy_port": 13372},
     "a negative proxy": {"proxy_port": -1},
@@ -195,9 +212,20 @@ def test_most_of_what_differs_from_line_to_line_is_taken_out() -> None:
     )
     assert found is not None
     assert {"head": 1, "l4": 1, "source": 1, "destination": 1, "tail": 1} == {
-        kind: len(stretches.unique()) for kind, stretches in found.kinds.items()
+        kind: len(stretches.dictionary) for kind, stretches in found.kinds.items()
     }
     assert list(range(40000, 40064)) == found.ports.source.tolist()
+
+
+def test_the_numbers_of_sockets_are_taken_out() -> None:
+    """Events of sockets that differ in cookie and cgroup alone have the same tail."""
+    events = [
+        _hubble(n, **{**_SOCKET, "socket_cookie": str(10**11 + n), "cgroup_id": str(6000 + n)})
+        for n in range(9)
+    ]
+    found = cut(b"".join(events))
+    assert found is not None
+    assert 1 == len(found.kinds["tail"].dictionary)
 
 
 def test_what_is_mostly_of_another_form_is_not_taken_apart() -> None:
