@@ -1,0 +1,24 @@
+"""The pages of `flowmine help`: what they show is what happens."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.docs.places import ROOT
+from tests.docs.sessions import blocks, opened, rewritten
+
+PAGES = sorted((ROOT / "flowmine" / "docs").glob("*.md"))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_what_a_page_shows_is_what_happens(path: Path, tmp_path: Path, update_goldens: bool) -> None:
+    """Every session prints what stands there, and every block of Python runs, in the order of the page."""
+    text = path.read_text(encoding="utf-8")
+    with opened(tmp_path) as shell:
+        made = rewritten(text, shell)
+        script = "\n".join(block.text for block in blocks(text) if block.kind == "python")
+        done = shell.script(script)
+    if update_goldens:
+        path.write_text(made, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == made
+    assert (0, "") == (done.returncode, done.stderr)
