@@ -3,7 +3,7 @@
 import pytest
 
 from tests.docs.places import ROOT
-from tests.docs.sessions import blocks, opened, rewritten
+from tests.docs.sessions import blocks, differences, opened, rewritten
 
 README = ROOT / "README.md"
 
@@ -16,7 +16,7 @@ def test_sessions_are_real(tmp_path_factory: pytest.TempPathFactory, update_gold
         done = shell.script("\n".join(block.text for block in blocks(text) if block.kind == "python"))
     if update_goldens:
         README.write_text(made, encoding="utf-8")
-    assert README.read_text(encoding="utf-8") == made
+    assert [] == differences(README.read_text(encoding="utf-8"), made)
     assert (0, "") == (done.returncode, done.stderr)
 
 

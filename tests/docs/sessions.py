@@ -20,11 +20,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from difflib import unified_diff
 from pathlib import Path
 
 from tests.docs.places import ROOT, clustered, end, free_port, listens, replayed
 
-__all__ = ["Block", "Shell", "blocks", "opened", "rewritten"]
+__all__ = ["Block", "Shell", "blocks", "differences", "opened", "rewritten"]
 
 SAMPLE = "three-tier"
 _FENCE = re.compile(r"^```(?P<kind>\w+)(?P<needs>[^\n]*)\n(?P<text>.*?)^```$", re.M | re.S)
@@ -61,6 +62,12 @@ def rewritten(page: str, shell: "Shell") -> str:
         return f"```console{found['needs']}\n{shell.session(block)}```"
 
     return _FENCE.sub(fresh, page)
+
+
+def differences(shown: str, made: str) -> list[str]:
+    """Return the lines in which two texts of a page differ."""
+    compared = unified_diff(shown.splitlines(), made.splitlines(), "shown", "happens", lineterm="", n=1)
+    return list(compared)
 
 
 def _block(found: re.Match[str]) -> Block:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.places import ROOT
-from tests.docs.sessions import blocks, opened, rewritten
+from tests.docs.sessions import blocks, differences, opened, rewritten
 
 PAGES = sorted((ROOT / "flowmine" / "docs").glob("*.md"))
 
@@ -20,5 +20,5 @@ def test_what_a_page_shows_is_what_happens(path: Path, tmp_path: Path, update_go
         done = shell.script(script)
     if update_goldens:
         path.write_text(made, encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == made
+    assert [] == differences(path.read_text(encoding="utf-8"), made)
     assert (0, "") == (done.returncode, done.stderr)
