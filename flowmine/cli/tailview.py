@@ -63,10 +63,11 @@ class TailView:
             self._before = (now, tick.tally.flows)
             at = format_time(int(tick.at * 1e9), "RFC3339").partition("T")[2].removesuffix("Z")
             self._news.extend((at, *line) for line in _news(tick))
-            self._live.update(self._picture(tick), refresh=True)
+            self._live.update(self.picture(tick), refresh=True)
             yield tick
 
-    def _picture(self, tick: "Tick") -> Group:
+    def picture(self, tick: "Tick") -> Group:
+        """Return what is drawn of a tick: counts above, the latest news below."""
         tally = tick.tally
         rate = f"{tally.flows:,} flows, {self._rate:,.0f} a second"
         if tally.lag is not None:
