@@ -46,7 +46,9 @@ class Builder:
         self.urls = lru_cache(1 << 16)(partial(split_url, keep_query=keep_query))
         self.ledger = ledger
         codes = {column: Codes(column, self._unknown) for column in ENUMS}
-        self.tools = Tools(codes, endpoints, json_objects() if objects is None else objects, self._unknown)
+        self.tools = Tools(
+            codes, endpoints, json_objects() if objects is None else objects, self._unknown, {}
+        )
         """What the batches of this reading need to be made."""
         self.presence = Presence(fields_of(columns), endpoints)
 
@@ -130,8 +132,7 @@ def _l4(name: str) -> _Maker:
 
 def _l7(name: str, value: Callable[[Any, Builder], Any]) -> _Maker:
     def make(rows: Rows, builder: Builder) -> pa.Array:
-        found = {place: value(layer, builder) for place, layer in rows.l7}
-        return rows.sparse(found, FLOWS.field(name).type)
+        return rows.of_l7(name, lambda layer: value(layer, builder), FLOWS.field(name).type)
 
     return make
 

@@ -25,7 +25,7 @@ UNSEEN, HAS_ID, HOST, PLACE = range(4)
 
 _Value = TypeVar("_Value", int, str)
 
-_NodesOf: TypeAlias = Callable[[npt.NDArray[np.int64]], Sequence[str | None]]
+_NodesOf: TypeAlias = Callable[[npt.NDArray[np.int64]], pa.Array]
 
 _FEW = 8
 _CACHE_BYTES = 48 << 20
@@ -121,6 +121,8 @@ class Endpoints:
         self._pods: dict[tuple[int, str, str], _Pod] = {}
         self.seen: set[str] = set()
         """Which endpoint fields any form carried: labels, identity, ID, pod_name, namespace."""
+        self.generation = 0
+        """How often forms were forgotten; each time their numbers begin anew."""
         self._forget()
 
     def _forget(self) -> None:
@@ -133,18 +135,28 @@ class Endpoints:
         self._of_cluster: dict[tuple[int, str], int] = {}
         self._arrays: tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]] | None = None
 
+    def make_room(self) -> None:
+        """Forget raw forms where they are too many; numbers given before no longer hold (`generation`)."""
+        if self._bytes > _CACHE_BYTES:
+            self.generation += 1
+            self._forget()
+
+    def numbers(self, raws: Sequence[Any] | pa.Array) -> npt.NDArray[np.int64]:
+        """Return the numbers of the forms of raw endpoint objects (bytes; empty where absent).
+
+        Raise InputError where two different endpoints hash to one id.
+        """
+        values, places = distinct(raws)
+        return np.array(list(map(self._cache.__getitem__, values)), np.int64)[places]
+
     def ids(
-        self, raws: Sequence[Any] | pa.Array, nodes_of: _NodesOf
+        self, numbers: npt.NDArray[np.int64], nodes_of: _NodesOf
     ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int8]]:
-        """Return the ids of raw endpoint objects (bytes; empty where absent) and what each says of its place.
+        """Return the ids of endpoints, by the numbers of their forms, and what each says of its place.
 
         ``nodes_of`` gives the emitting nodes of some of them: their cluster is that of an endpoint which names none
         itself. Raise InputError where two different endpoints hash to one id.
         """
-        if self._bytes > _CACHE_BYTES:
-            self._forget()
-        values, places = distinct(raws)
-        numbers = np.array(list(map(self._cache.__getitem__, values)), np.int64)[places]
         if self._arrays is None or len(self._arrays[0]) != len(self._forms):
             self._arrays = (
                 np.array(self._ids, np.uint64),
@@ -156,14 +168,13 @@ class Endpoints:
             self._place(ids, np.flatnonzero(floating), numbers, nodes_of)
         return ids, local
 
-    def told(self, raws: Sequence[Any] | pa.Array) -> Told:
-        """Return the pod names and numeric identities that raw endpoint objects carry; null where there is none."""
-        values, places = distinct(raws)
-        forms = [self._forms[self._cache[raw]] for raw in values]
-        rows = pa.array(places)
+    def told(self, numbers: npt.NDArray[np.int64]) -> Told:
+        """Return the pod names and numeric identities that forms carry, by their numbers; null where there is none."""
+        forms, places = np.unique(numbers, return_inverse=True)
+        chosen = [self._forms[form] for form in forms.tolist()]
         return Told(
-            pa.array([form.pod_name or None for form in forms], pa.string()).take(rows),
-            pa.array([form.identity or None for form in forms], pa.uint32()).take(rows),
+            pa.array([form.pod_name or None for form in chosen], pa.string()).take(pa.array(places)),
+            pa.array([form.identity or None for form in chosen], pa.uint32()).take(pa.array(places)),
         )
 
     def _place(
@@ -174,12 +185,18 @@ class Endpoints:
         nodes_of: _NodesOf,
     ) -> None:
         """Fill in the ids of forms that take their cluster from the emitting node."""
-        known, clusters = self._of_cluster, _Clusters()
-        named = map(clusters.__getitem__, nodes_of(rows))
-        keys = list(zip(numbers[rows].tolist(), named, strict=True))
-        for key in set(keys).difference(known):
-            known[key] = self._register(self._forms[key[0]], key[1])
-        ids[rows] = list(map(known.__getitem__, keys))
+        nodes = nodes_of(rows).dictionary_encode()
+        clusters = np.array([*map(cluster_of_node, nodes.dictionary.to_pylist()), ""], object)
+        codes = nodes.indices.fill_null(len(clusters) - 1).to_numpy()
+        keys, places = np.unique(numbers[rows] * len(clusters) + codes, return_inverse=True)
+        found = []
+        for form, cluster in zip(
+            (keys // len(clusters)).tolist(), clusters[keys % len(clusters)], strict=True
+        ):
+            if (form, cluster) not in self._of_cluster:
+                self._of_cluster[form, cluster] = self._register(self._forms[form], cluster)
+            found.append(self._of_cluster[form, cluster])
+        ids[rows] = np.array(found, np.uint64)[places]
 
     def _learn(self, raw: bytes) -> int:
         form = _form(self._decode(raw)) if raw else _Form()
@@ -306,12 +323,6 @@ class Endpoints:
             "workload": [pod.workload for _, pod in rows],
         }
         return pa.table(columns, schema=PODS)
-
-
-class _Clusters(dict[str | None, str]):
-    def __missing__(self, node: str | None) -> str:
-        cluster = self[node] = cluster_of_node(node)
-        return cluster
 
 
 def _keep_few(kept: set[_Value], value: _Value) -> None:

@@ -20,7 +20,7 @@ _PRESENT: dict[str, Callable[[Rows], bool]] = {
     "IP": lambda rows: bool(rows.has("IP").any()),
     "l4": lambda rows: bool((rows.l4.protocol >= 0).any()),
     "Type": lambda rows: bool(rows.has("Type").any()),
-    "node_name": lambda rows: any(rows.nodes),
+    "node_name": lambda rows: rows.text("node_name").null_count < rows.length,
     "event_type": lambda rows: not rows.events[2].all(),
     "traffic_direction": lambda rows: bool(rows.directions.any()),
     "trace_observation_point": lambda rows: bool(rows.points.any()),

@@ -174,9 +174,16 @@ class Codes(dict[object, int]):
 
     def __missing__(self, value: object) -> int:
         """Return the code of an unusual spelling, or 0, which is Hubble's own "unknown"."""
+        strange = self.strange(value)
+        if strange is not None:
+            self._unknown(strange)
+            return 0
+        return self[value]
+
+    def strange(self, value: object) -> str | None:
+        """Return what is to be told of an unknown value; None for an unusual spelling of a known one, now learnt."""
         name = enum_name(self._column, value)
         if name is None:
-            self._unknown(f"unknown {self._column} {str(value)[:40]!r}")
-            return 0
-        code = self[value] = self[name]
-        return code
+            return f"unknown {self._column} {str(value)[:40]!r}"
+        self[value] = self[name]
+        return None

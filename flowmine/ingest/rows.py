@@ -48,14 +48,15 @@ class End(NamedTuple):
 
 
 class Tools(NamedTuple):
-    """What outlives a batch: the tables of codes, the endpoints, the decoders of other objects by their field, and
-    whom to tell of what cannot be read.
+    """What outlives a batch: the tables of codes, the endpoints, the decoders of other objects by their field, whom to
+    tell of what cannot be read, and by kind the stretches of lines met so far (`known`).
     """
 
     codes: dict[str, Codes]
     endpoints: Endpoints
     objects: dict[str, Objects]
     unknown: Callable[[str], None]
+    known: dict[str, Any]
 
 
 class Rows(ABC):
@@ -90,16 +91,6 @@ class Rows(ABC):
     @abstractmethod
     def time(self) -> pa.Array:
         """Event times."""
-
-    @property
-    @abstractmethod
-    def nodes(self) -> Sequence[str | None]:
-        """Names of the emitting nodes."""
-
-    def nodes_of(self, rows: Ints) -> Sequence[str | None]:
-        """Return the names of the nodes that emitted some of the flows."""
-        nodes = self.nodes
-        return [nodes[row] for row in rows.tolist()]
 
     @property
     @abstractmethod
@@ -152,6 +143,12 @@ class Rows(ABC):
         return np.where(told, subs, codes).astype(np.int8)
 
     @cached_property
+    def end_numbers(self) -> Ints:
+        """Numbers of the endpoints' forms: those of the sources, then those of the destinations."""
+        self.tools.endpoints.make_room()
+        return self.tools.endpoints.numbers(self.raw_ends())
+
+    @cached_property
     def ends(self) -> tuple[End, End]:
         """Source and destination.
 
@@ -159,7 +156,7 @@ class Rows(ABC):
         not, the other is elsewhere; where neither has, a field mask may have left it out.
         """
         ids, places = self.tools.endpoints.ids(
-            self.raw_ends(), lambda rows: self.nodes_of(rows % self.length)
+            self.end_numbers, lambda rows: self.text("node_name").take(pa.array(rows % self.length))
         )
         source, target = places[: self.length], places[self.length :]
         return (
@@ -170,7 +167,7 @@ class Rows(ABC):
     @cached_property
     def told(self) -> Told:
         """What the endpoints say of themselves: those of the sources, then those of the destinations."""
-        return self.tools.endpoints.told(self.raw_ends())
+        return self.tools.endpoints.told(self.end_numbers)
 
     def objects(self, field: str) -> pa.Array:
         """Return the values of an object with few distinct ones as a column."""
@@ -179,6 +176,10 @@ class Rows(ABC):
     def versions(self) -> dict[str | None, int]:
         """Return how often each version of an emitter occurs."""
         return self.tools.objects["emitter"].counts(self.raws("emitter"))
+
+    def of_l7(self, name: str, value: Callable[[Layer7], Any], kind: pa.DataType) -> pa.Array:
+        """Return the column ``name``, made of layer 7 and null where there is none."""
+        return self.sparse({row: value(layer) for row, layer in self.l7}, kind)
 
     def sparse(self, values: dict[int, Any], kind: pa.DataType) -> pa.Array:
         """Return a column that is null but for a few rows."""

@@ -5,7 +5,7 @@ come as name or number. What does not fit is refused by the decoder and goes the
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -190,7 +190,6 @@ class Decoders:
     """Decoders of one set of fields. The struct of each: ``lean`` and ``tolerant`` are ``flow`` alone, ``full`` is
     ``flow``, ``node_name`` and ``time``, ``bare`` is a flow without wrapper, ``members`` the members of one. ``lean`` and
     ``members`` know enumerations by Hubble's names only, which they decode faster; the others take any name or number.
-    ``known`` are stretches decoded before, by kind (`stretchrows`).
     """
 
     lean: msgspec.json.Decoder[Any]
@@ -198,7 +197,6 @@ class Decoders:
     full: msgspec.json.Decoder[Any]
     bare: msgspec.json.Decoder[Any]
     members: msgspec.json.Decoder[Any]
-    known: dict[str, dict[bytes, Any]] = field(default_factory=dict)
 
 
 def decoders(fields: Collection[str]) -> Decoders:

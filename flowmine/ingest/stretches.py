@@ -50,16 +50,16 @@ class Ports(NamedTuple):
 class Stretches:
     """The lines of one block, those of the usual form taken apart.
 
-    ``times`` and ``uuids`` (None where lines have none) are texts of plain ASCII, one a line; ``kinds`` has the
-    stretches of each of `KINDS`, a value a line, each different one once. ``begins`` and ``ends`` say where in the block each line is, and ``others`` where
-    all else is that is not blank.
+    ``times`` and ``uuids`` (None where lines have none) are texts of plain ASCII, one a line; ``texts`` (binary) are the
+    different stretches, and ``codes`` (int32, lines x `KINDS`) the place there of each line's. ``begins`` say where in the
+    block each line is, and ``others`` where all else is that is not blank.
     """
 
     begins: _Places
-    ends: _Places
     times: pa.StringArray
     uuids: pa.StringArray | None
-    kinds: dict[str, pa.DictionaryArray]
+    texts: pa.BinaryArray
+    codes: npt.NDArray[np.int32]
     ports: Ports
     others: list[tuple[int, int]]
 
@@ -90,6 +90,11 @@ class _Lines(NamedTuple):
         begins, marks, inside, closing = (places[usual] for places in self[:-1])
         return _Lines(begins, marks, inside, closing, self.whole)
 
+    @property
+    def few(self) -> bool:
+        """Whether less than half of all lines are of the usual form."""
+        return 2 * len(self.begins) < self.whole
+
 
 def cut(data: bytes) -> Stretches | None:
     """Return the stretches of a block; None where not even half of its lines are of the usual form."""
@@ -97,30 +102,32 @@ def cut(data: bytes) -> Stretches | None:
         return None
     block, words = np.frombuffer(data, np.uint8), _unaligned(data)
     lines = _lines(block, words)
-    if lines is None or 2 * len(lines.begins) < lines.whole:
+    if lines is None or lines.few:
         return None
     uuid = bool(_is(words, lines.begins[:1] + 47, b'","uuid"')[0])
     usual = _begin_as_usual(block, words, lines.begins, uuid=uuid) & _end_as_they_begin(block, words, lines)
     head = _HEAD if uuid else _HEAD_WITHOUT_UUID
     usual &= lines.begins + head < lines.marks[:, 0]
     lines = lines.only(usual)
-    if 2 * len(lines.begins) < lines.whole:
+    if lines.few:
         return None
-    found = _taken(data, lines, head)
-    odd = _odd(_rows(found["time"], _TIME)) | (_odd(_rows(found["uuid"], _UUID)) if uuid else False)
+    times, uuids = (_texts(words, lines.begins + at, width) for at, width in ((17, _TIME), (57, _UUID)))
+    odd = (_odd(times) | _odd(uuids)) if uuid else _odd(times)
     if odd.any():
-        lines = lines.only(~odd)
-        if 2 * len(lines.begins) < lines.whole:
+        lines, times, uuids = lines.only(~odd), times[~odd], uuids[~odd]
+        if lines.few:
             return None
-        found = _taken(data, lines, head)
-    times, uuids = (_text(found.pop(name)) for name in ("time", "uuid"))
-    found["head"] = _without_hardware(found["head"], lines.inside - lines.begins - head)
-    found["l4"], ports = _without_ports(found["l4"])
-    found["tail"] = _without_cookies(found["tail"], lines.closing - lines.marks[:, -2] - 2)
-    kinds = {kind: stretches.dictionary_encode() for kind, stretches in found.items()}
-    ends = lines.marks[:, -1] + 2
-    others = _gaps(data, lines.begins, ends)
-    return Stretches(lines.begins, ends, times, uuids if uuid else None, kinds, ports, others)
+    made = np.empty(len(data) + _LEAST, np.uint8)
+    made[: len(data)], made[len(data) :] = block, 0
+    open_ = _unaligned(made)
+    _overwrite_hardware(made, open_, lines.inside, lines.begins + head, lines.marks[:, 0])
+    ports = _overwrite_ports(made, open_, lines.marks)
+    _overwrite_cookies(made, open_, lines.marks[:, -2] + 2, lines.closing)
+    texts, codes = _encoded(made, lines, head)
+    others = _gaps(data, lines.begins, lines.marks[:, -1] + 2)
+    return Stretches(
+        lines.begins, _strings(times), _strings(uuids) if uuid else None, texts, codes, ports, others
+    )
 
 
 def _unaligned(data: bytes | _Bytes) -> _Words:
@@ -199,94 +206,72 @@ def _texts(words: _Words, places: _Places, width: int) -> _Bytes:
     return made
 
 
-def _rows(texts: pa.Array, width: int) -> _Bytes:
-    """Return the bytes of texts that are all of one width, a row each."""
-    return np.frombuffer(texts.buffers()[2], np.uint8)[: len(texts) * width].reshape(-1, width)
-
-
 def _odd(texts: _Bytes) -> _Mask:
     """Tell which texts are not ASCII that JSON writes as it is."""
     odd = (texts < 0x20) | (texts > 0x7E) | (texts == ord('"')) | (texts == ord("\\"))
     return np.asarray(odd.any(axis=1)) if odd.any() else np.zeros(len(texts), bool)
 
 
-def _text(ascii_only: pa.Array) -> pa.Array:
-    return pa.Array.from_buffers(pa.string(), len(ascii_only), ascii_only.buffers())
+def _strings(texts: _Bytes) -> pa.StringArray:
+    """Return texts of ASCII, a row each, as an array."""
+    rows, width = texts.shape
+    offsets = np.arange(0, (rows + 1) * width, width, dtype=np.int32)
+    return pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(texts)))
 
 
-def _taken(data: bytes, lines: _Lines, head: int) -> dict[str, pa.Array]:
-    """Return the stretches by kind, and as ``time`` and ``uuid`` what is in their places."""
-    kinds = ("time", "uuid", *KINDS)
-    edges = np.empty((len(lines.begins), 2 * len(kinds)), np.int32)
-    edges[:, 0:5] = lines.begins[:, None] + np.array(
-        [17, 17 + _TIME, max(17 + _TIME, head - 2 - _UUID), head - 2, head]
-    )
-    edges[:, 6::2] = lines.marks[:, :-1] + 2
-    edges[:, 5:-1:2] = lines.marks[:, :-1] + 1
+def _encoded(made: _Bytes, lines: _Lines, head: int) -> tuple[pa.BinaryArray, npt.NDArray[np.int32]]:
+    """Return the different stretches, and which of them each line has of each kind."""
+    count = 2 * len(KINDS)
+    offsets = np.empty(len(lines.begins) * count + 1, np.int32)
+    offsets[0] = 0
+    edges = offsets[1:].reshape(
+        -1, count
+    )  # where what lies between stretches ends, and each stretch, in turn
+    edges[:, 0] = lines.begins + head
+    edges[:, 1:-1:2] = lines.marks[:, :-1] + 1
+    edges[:, 2::2] = lines.marks[:, :-1] + 2
     edges[:, -1] = lines.marks[:, -1] - 40
-    offsets = np.append(edges.reshape(-1), np.int32(len(data)))
-    pieces = pa.Array.from_buffers(pa.binary(), edges.size, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
-    rows = np.arange(len(edges)) * edges.shape[1]
-    return {kind: pieces.take(pa.array(rows + 2 * place)) for place, kind in enumerate(kinds)}
+    is_stretch = np.packbits(np.tile([False, True], edges.size // 2), bitorder="little")
+    buffers = [pa.py_buffer(is_stretch), pa.py_buffer(offsets), pa.py_buffer(made)]
+    found = pa.Array.from_buffers(pa.binary(), edges.size, buffers).dictionary_encode()
+    codes = np.frombuffer(found.indices.buffers()[1], np.int32)[: edges.size].reshape(-1, count)[:, 1::2]
+    return found.dictionary, codes
 
 
-class _Open:
-    """The values of an array, their bytes to be overwritten."""
-
-    def __init__(self, array: pa.Array) -> None:
-        """Copy the bytes of an array that begins where its buffers do."""
-        self._array = array
-        self.starts = np.frombuffer(array.buffers()[1], np.int32)[: len(array) + 1].astype(np.int64)
-        self.bytes = np.zeros(int(self.starts[-1]) + _LEAST, np.uint8)
-        self.bytes[:-_LEAST] = np.frombuffer(array.buffers()[2], np.uint8)[: int(self.starts[-1])]
-        self.words = _unaligned(self.bytes)
-        self.starts, self.lengths = self.starts[:-1], np.diff(self.starts)
-
-    def closed(self) -> pa.Array:
-        """Return the array as it is now."""
-        buffers = [None, self._array.buffers()[1], pa.py_buffer(self.bytes)]
-        return pa.Array.from_buffers(pa.binary(), len(self._array), buffers)
-
-
-def _without_hardware(heads: pa.Array, inside: _Places) -> pa.Array:
-    """Overwrite hardware addresses, which no column has; ``inside`` is where their object ends, if there is one.
+def _overwrite_hardware(made: _Bytes, words: _Words, ends: _Places, starts: _Places, stops: _Places) -> None:
+    """Overwrite hardware addresses, which no column has; ``ends`` is where their object ends, if there is one.
 
     ``,"ethernet":{"source":"…","destination":"…"}``, 17 bytes each.
     """
-    opened = _Open(heads)
-    rows = np.flatnonzero((inside > 75) & (inside < opened.lengths))
-    ends = opened.starts[rows] + inside[rows]
-    usual = np.ones(len(rows), bool)
+    ends = ends[(ends - starts > 75) & (ends < stops)]
+    usual = np.ones(len(ends), bool)
     for back, text in ((75, b',"ethern'), (67, b'et":{"so'), (60, b'ource":"'), (35, b'","desti')):
-        usual &= _is(opened.words, ends - back, text)
-    usual &= _is(opened.words, ends - 27, b'nation":') & (opened.bytes[ends - 19] == 34)
-    usual &= opened.bytes[ends - 1] == 34
+        usual &= _is(words, ends - back, text)
+    usual &= _is(words, ends - 27, b'nation":') & (made[ends - 19] == 34) & (made[ends - 1] == 34)
     for back in (52, 18):
-        usual &= ~_odd(_texts(opened.words, ends - back, _HARDWARE))
+        usual &= ~_odd(_texts(words, ends - back, _HARDWARE))
     for back in (52, 18):
         for step in (0, 8, 9):
-            opened.words[ends[usual] - back + step] = _word(b"00000000")
-    return opened.closed()
+            words[ends[usual] - back + step] = _word(b"00000000")
 
 
-def _without_ports(layers: pa.Array) -> tuple[pa.Array, Ports]:
+def _overwrite_ports(made: _Bytes, words: _Words, marks: _Places) -> Ports:
     """Read the two ports of TCP and UDP, and overwrite each with as many ones."""
-    opened = _Open(layers)
-    source, destination = (np.full(len(layers), -1, np.int64) for _ in range(2))
-    rows = np.flatnonzero(opened.lengths > 50)
-    at = opened.starts[rows] + 27
-    usual = _is(opened.words, at - 16, b':{"sourc') & _is(opened.words, at - 8, b'e_port":')
-    first, width = _number(opened.words[at])
+    source, destination = (np.full(len(marks), -1, np.int64) for _ in range(2))
+    rows = np.flatnonzero(marks[:, 1] - marks[:, 0] > 51)
+    at = marks[rows, 0] + 29
+    usual = _is(words, at - 16, b':{"sourc') & _is(words, at - 8, b'e_port":')
+    first, width = _number(words[at])
     after = at + width
     for place, text in ((0, b',"destin'), (8, b"ation_po"), (12, b'n_port":')):
-        usual &= _is(opened.words, after + place, text)
-    second, second_width = _number(opened.words[after + 20])
-    behind = opened.bytes[after + 20 + second_width]
+        usual &= _is(words, after + place, text)
+    second, second_width = _number(words[after + 20])
+    behind = made[after + 20 + second_width]
     usual &= (first > 0) & (second > 0) & ((behind == ord(",")) | (behind == ord("}")))
     source[rows[usual]], destination[rows[usual]] = first[usual], second[usual]
-    _overwrite(opened.bytes, at[usual], width[usual])
-    _overwrite(opened.bytes, after[usual] + 20, second_width[usual])
-    return opened.closed(), Ports(source, destination)
+    _overwrite(made, at[usual], width[usual])
+    _overwrite(made, after[usual] + 20, second_width[usual])
+    return Ports(source, destination)
 
 
 def _number(words: _Words) -> tuple[_Places, _Places]:
@@ -306,29 +291,24 @@ def _overwrite(made: _Bytes, places: _Places, widths: _Places) -> None:
         made[places[widths > step] + step] = ord("1")
 
 
-def _without_cookies(tails: pa.Array, closing: _Places) -> pa.Array:
+def _overwrite_cookies(made: _Bytes, words: _Words, tails: _Places, closing: _Places) -> None:
     """Overwrite the numbers of sockets, which no column has; ``closing`` is where the flow ends.
 
     ``"Type":"SOCK",…,"socket_cookie":"…","cgroup_id":"…","Summary":"TCP"}``.
     """
-    opened = _Open(tails)
-    rows = np.flatnonzero((opened.lengths > 200) & (closing > 150) & (closing < opened.lengths))
-    rows = rows[_is(opened.words, opened.starts[rows] + 4, b'e":"SOCK')]
-    ends = opened.starts[rows] + closing[rows]
-    usual = _is(opened.words, ends - 8, b'y":"TCP"') | _is(opened.words, ends - 8, b'y":"UDP"')
-    usual &= _is(opened.words, ends - 17, b'","Summa') & (opened.bytes[ends - 9] == ord("r"))
-    group = _digits_before(opened.bytes, ends - 17)
+    rows = np.flatnonzero(closing - tails > 150)
+    ends = closing[rows[_is(words, tails[rows] + 4, b'e":"SOCK')]]
+    usual = _is(words, ends - 8, b'y":"TCP"') | _is(words, ends - 8, b'y":"UDP"')
+    usual &= _is(words, ends - 17, b'","Summa') & (made[ends - 9] == ord("r"))
+    group = _digits_before(made, ends - 17)
     at = ends - 17 - group
-    usual &= _is(opened.words, at - 15, b'","cgrou') & _is(opened.words, at - 8, b'up_id":"') & (group > 0)
-    cookie = _digits_before(opened.bytes, at - 15)
+    usual &= _is(words, at - 15, b'","cgrou') & _is(words, at - 8, b'up_id":"') & (group > 0)
+    cookie = _digits_before(made, at - 15)
     first = at - 15 - cookie
-    usual &= (
-        _is(opened.words, first - 17, b'"socket_') & _is(opened.words, first - 9, b'cookie":') & (cookie > 0)
-    )
-    usual &= opened.bytes[first - 1] == ord('"')
-    _overwrite(opened.bytes, first[usual], cookie[usual])
-    _overwrite(opened.bytes, at[usual], group[usual])
-    return opened.closed()
+    usual &= _is(words, first - 17, b'"socket_') & _is(words, first - 9, b'cookie":') & (cookie > 0)
+    usual &= made[first - 1] == ord('"')
+    _overwrite(made, first[usual], cookie[usual])
+    _overwrite(made, at[usual], group[usual])
 
 
 def _digits_before(made: _Bytes, ends: _Places) -> _Places:

@@ -65,6 +65,11 @@ class StructRows(Rows):
             self._codes[column] = np.frombuffer(bytes(found), np.int8)
         return self._codes[column]
 
+    def strange(self, column: str) -> list[str | None]:
+        """Return what is to be told of the value of each flow in an enumerated field; None where it is known."""
+        table = self.tools.codes[column]
+        return [None if value in table else table.strange(value) for value in self._take(column)]
+
     def has(self, field: str) -> Bools:
         """Tell which flows have a field."""
         absent = NO_ADDRESSES if field == "IP" else None
@@ -97,11 +102,6 @@ class StructRows(Rows):
             self.unreadable_times += 1
 
         return times.column(self._take("time"), unreadable)
-
-    @property
-    def nodes(self) -> list[str | None]:
-        """Names of the emitting nodes."""
-        return self._take("node_name")
 
     @property
     def reasons(self) -> pa.Array:

@@ -142,12 +142,6 @@ class WireRows(Rows):
         total = np.where(seconds == -1, 0, seconds) * _SECOND + np.maximum(nanos, 0)
         return pa.array(total, mask=absent | unreadable).cast(TIME)
 
-    @cached_property
-    def nodes(self) -> list[str | None]:
-        """Names of the emitting nodes."""
-        names: list[str | None] = self._texts["node_name"].to_pylist()
-        return names
-
     @property
     def reasons(self) -> pa.Array:
         """Names of drop reasons, null where there is none."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pytest
 
 from flowmine.errors import InputError
@@ -165,13 +166,18 @@ def test_the_cache_of_raw_forms_is_bounded_and_forgets_nothing_of_the_tables(
         for number in range(200)
     ]
 
-    def nodes_of(rows: Any) -> list[str]:
-        return ["default/n"] * len(rows)
+    def ids(endpoints: Endpoints, raws: list[msgspec.Raw]) -> list[int]:
+        endpoints.make_room()
+        numbers = endpoints.numbers(raws)
+        found: list[int] = endpoints.ids(numbers, lambda rows: pa.array(["default/n"] * len(rows)))[
+            0
+        ].tolist()
+        return found
 
     plain, small = Endpoints(), Endpoints()
-    first = [plain.ids(forms[at : at + 50], nodes_of)[0].tolist() for at in range(0, 200, 50)]
+    first = [ids(plain, forms[at : at + 50]) for at in range(0, 200, 50)]
     monkeypatch.setattr(intern, "_CACHE_BYTES", 10_000)
     for _ in range(2):
-        assert first == [small.ids(forms[at : at + 50], nodes_of)[0].tolist() for at in range(0, 200, 50)]
+        assert first == [ids(small, forms[at : at + 50]) for at in range(0, 200, 50)]
     assert plain.table() == small.table()
     assert plain.pods() == small.pods()

@@ -1,0 +1,125 @@
+"""Stretches of lines met so far in a reading, each decoded once, and the columns that they make.
+
+A capture's lines are put together of few different stretches (`stretches`), and nearly all of those of a block were met
+in blocks before. What is made of a stretch is therefore kept: a block costs what is new in it, and looking up the rest.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from flowmine.ingest.names import Codes
+from flowmine.ingest.rows import Tools
+from flowmine.ingest.shapes import Decoders
+from flowmine.ingest.structrows import StructRows
+
+__all__ = ["Known"]
+
+_Values = TypeVar("_Values", npt.NDArray[Any], pa.Array, list[Any])
+
+_OUTER = b'},"node_name":"'
+_PASSED_OVER = (b'"proxy_port":', b'"latency_ns":"')
+"""Keys whose numbers differ from line to line, and which no column is made of."""
+_FIRST_DIGITS = (b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9")
+_MOST = 1 << 13
+"""Stretches of one kind that are kept."""
+
+
+class Known:
+    """The stretches of one kind, each an object ``{STRETCH}`` of its own, numbered as they were met."""
+
+    def __init__(self, tools: Tools, *, ends_line: bool) -> None:
+        """Know none; ``ends_line`` where they are the ends of their lines and not only members of flows."""
+        self._tools = tools._replace(codes={name: Codes(name, _not_told) for name in tools.codes})
+        self._ends_line = ends_line
+        self.generation = tools.endpoints.generation
+        """That of the endpoints whose numbers are kept here."""
+        self._forget()
+
+    def _forget(self) -> None:
+        self._places: dict[bytes, int] = {}
+        self._flows: list[Any] = []
+        self._runs: dict[bytes, int] = {}
+        self._new: tuple[int, StructRows] | None = None
+        self._columns: dict[str, tuple[int, Any]] = {}
+        self.fields: set[str] = set()
+        """Fields that any of them has."""
+
+    def places(self, texts: list[bytes], decoders: Decoders) -> list[int]:
+        """Return the number of each stretch; decode those not met before.
+
+        Raise ValueError or the like where one is no run of whole members: then none of these is kept. What was kept is
+        forgotten where it gets too much, and numbers given before no longer hold.
+        """
+        new = [text for text in texts if text not in self._places]
+        if new:
+            if len(self._places) + len(new) > _MOST and self._places:
+                self._forget()
+                new = texts
+            self._learn(new, decoders)
+        return list(map(self._places.__getitem__, texts))
+
+    def _learn(self, new: list[bytes], decoders: Decoders) -> None:
+        runs = [_members(text) for text in new] if self._ends_line else new
+        unmet = list(dict.fromkeys(run for run in runs if run not in self._runs))
+        if unmet:
+            flows = _decoded(unmet, decoders)
+            start = len(self._flows)
+            rows = StructRows(flows, self._tools)
+            self.fields.update(rows.present())
+            self._flows += flows
+            self._runs.update(zip(unmet, range(start, start + len(unmet)), strict=True))
+            self._new = start, rows
+        self._places.update(zip(new, map(self._runs.__getitem__, runs), strict=True))
+
+    def column(self, name: str, make: Callable[[StructRows], _Values]) -> _Values:
+        """Return what ``make`` makes of all of them, a value each, kept by its ``name``."""
+        done, kept = self._columns.get(name, (0, None))
+        if done == len(self._flows) and kept is not None:
+            values: _Values = kept
+            return values
+        if self._new is None or self._new[0] != done:
+            self._new = done, StructRows(self._flows[done:], self._tools)
+        made = make(self._new[1])
+        values = made if kept is None else _joined(kept, made)
+        self._columns[name] = len(self._flows), values
+        return values
+
+
+def _not_told(_: str) -> None:
+    """Tell nothing of an unknown value: that is for each line which has it."""
+
+
+def _joined(one: _Values, other: _Values) -> _Values:
+    if isinstance(one, np.ndarray):
+        return np.concatenate([one, other])
+    if isinstance(one, list):
+        return one + list(other)
+    return pa.concat_arrays([one, other])
+
+
+def _decoded(runs: list[bytes], decoders: Decoders) -> list[Any]:
+    """Return the members of a flow that each run holds; raise ValueError or the like where one is no such run."""
+    text = b"{" + b"}\n{".join(runs) + b"}"
+    flows: list[Any] = decoders.members.decode_lines(text)
+    if len(flows) != len(runs) or len(text.split(b"\n")) != len(runs):
+        raise ValueError("stretches that are no runs of members")
+    return flows
+
+
+def _members(tail: bytes) -> bytes:
+    """Return the members of the flow that the end of a line holds, numbers that no column has overwritten.
+
+    Raise ValueError where it ends in an unusual way.
+    """
+    members, found, node = tail.rpartition(_OUTER)
+    if not found or node.find(b'"') != len(node) - 1 or b"\\" in node:
+        raise ValueError("a line that ends in an unusual way")
+    for key in _PASSED_OVER:
+        before, found, after = members.partition(key)
+        if found and after[:1] in _FIRST_DIGITS:
+            members = before + found + b"1" + after.lstrip(b"0123456789")
+    return members
