@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowmine.cli.exitcodes import FailOn, fails_on, reading_classes
 from flowmine.cli.filters import FilteredCommand
 from flowmine.cli.inputs import Capture, capture_inputs
 from flowmine.cli.running import BATCH_ROWS, followed, give_memory_back, seconds, stopping
@@ -45,6 +46,7 @@ __all__ = ["capture"]
     help="The key of the pseudonyms (default: DIR.redact-key, made at first use); do not pass it on.",
 )
 @click.option("--retain", metavar="14d|50GB", help="Remove the oldest windows beyond a time or a size.")
+@fails_on("capture")
 def capture(
     capture: Capture,
     selection: "Selection",
@@ -53,7 +55,8 @@ def capture(
     redact: str,
     redact_key: Path | None,
     retain: str | None,
-) -> None:
+    failing: FailOn,
+) -> int:
     """Record flows from a live server, or from captures, into a folder that every command reads as INPUT.
 
     A live server is followed until Ctrl-C or --for. Run again, it goes on where it stopped. Compressed and stored by
@@ -87,6 +90,7 @@ def capture(
                 events, windows_written = written.flows, windows_written + 1
                 _prune(capture, folder, retention)
             reading.tell(f"{events:,} events recorded in {windows_written:,} new windows of {out}")
+    return failing.code(reading_classes(reading.source.ledger))
 
 
 def _options(capture: Capture, cursor: dict[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowmine.cli.display import show_table, write_lines
+from flowmine.cli.exitcodes import FailOn, fails_on
 from flowmine.cli.policiesinforce import Agents, Written, agent_options
 
 if TYPE_CHECKING:
+    from flowmine.advise.diff import Difference
     from flowmine.advise.imagined import Somebody
     from flowmine.edges import Edges
     from flowmine.engine.policyset import PolicySet
@@ -32,7 +34,7 @@ __all__ = ["diff"]
 @click.option(
     "-o",
     "--output",
-    type=click.Choice(["table", "json", "md"]),
+    type=click.Choice(["table", "json", "md", "sarif", "junit"]),
     default="table",
     show_default=True,
     help="How to print differences.",
@@ -40,8 +42,15 @@ __all__ = ["diff"]
 @click.option(
     "-d", "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="PATH", help="Write to a file."
 )
+@fails_on("diff")
 def diff(
-    before: str, after: str, inputs: tuple[str, ...], agents: Agents, output: str, out: Path | None
+    before: str,
+    after: str,
+    inputs: tuple[str, ...],
+    agents: Agents,
+    output: str,
+    out: Path | None,
+    failing: FailOn,
 ) -> int:
     """Compare the policies of A and B (files, folders, or - for one of them) by the connections that they let through.
 
@@ -61,11 +70,34 @@ def diff(
         write_lines([json.dumps(diff_records(found), indent=2, ensure_ascii=False)], out)
     elif output == "md":
         write_lines(diff_markdown(found), out)
+    elif output in ("sarif", "junit"):
+        write_lines(_checks(found, output).splitlines(), out)
     elif found:
         show_table(diff_table(found), out)
     told = f"{len(found):,} difference{'s' * (len(found) != 1)}" if found else "no difference"
     click.echo(f"{told} among {len(people):,} identities", err=True)
-    return 1 if found else 0
+    return failing.code(_classes(found))
+
+
+def _checks(found: "Sequence[Difference]", output: str) -> str:
+    from flowmine.advise.policyfindings import DIFF_RULES, diff_findings
+    from flowmine.report import ci
+    from flowmine.report.diffview import ports_told
+
+    findings = list(diff_findings(found, [ports_told(each.ports) for each in found]))
+    report = ci.Report("diff", DIFF_RULES, [finding.policy for finding in findings], findings)
+    return ci.as_sarif(report) if output == "sarif" else ci.as_junit(report)
+
+
+def _classes(found: "Sequence[Difference]") -> dict[str, bool]:
+    from flowmine.advise.diff import Change
+
+    kinds = {each.change for each in found}
+    return {
+        "wider": bool(kinds & {Change.ALLOWED, Change.REQUESTS}),
+        "narrower": bool(kinds & {Change.DENIED, Change.REQUESTS}),
+        "changed": bool(kinds),
+    }
 
 
 def _edges(inputs: Sequence[str]) -> "Edges | None":

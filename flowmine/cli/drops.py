@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowmine.cli.display import show_table, write_lines
+from flowmine.cli.exitcodes import FailOn, drop_classes, fails_on, reading_classes
 from flowmine.cli.filters import FilteredCommand
 from flowmine.cli.fromcluster import FromCluster, cluster_options
 from flowmine.cli.inputs import Capture, capture_inputs
@@ -47,6 +48,7 @@ FORMATS = ("table", "json", "yaml", "md", "html", "sarif", "junit")
 @click.option(
     "--cilium", metavar="VERSION", help="Write for this version (default: the one that made the capture)."
 )
+@fails_on("drops")
 def drops(
     capture: Capture,
     selection: "Selection",
@@ -56,6 +58,7 @@ def drops(
     output: str,
     out: Path | None,
     cilium: str | None,
+    failing: FailOn,
 ) -> int:
     """Group what was dropped by who, to whom, port and cause, and give for each the smallest change that admits it.
 
@@ -83,7 +86,7 @@ def drops(
             reading.tell(line)
         reading.end()
         _PRINTERS[output](report, texts, out)
-    return 1 if report.standing else 0
+    return failing.code(drop_classes(report) | reading_classes(reading.source.ledger))
 
 
 def _table(report: "DropReport", _: dict[str, str], out: Path | None) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowmine.cli.display import show_table, write_bytes, write_lines
+from flowmine.cli.exitcodes import FailOn, fails_on, reading_classes
 from flowmine.cli.filters import FilteredCommand
 from flowmine.cli.inputs import Capture, capture_inputs
 from flowmine.cli.scaleoptions import scale_options
@@ -34,7 +35,8 @@ __all__ = ["edges"]
 @click.option(
     "-d", "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="PATH", help="Write to a file."
 )
-def edges(capture: Capture, selection: "Selection", output: str, out: Path | None) -> None:
+@fails_on("edges")
+def edges(capture: Capture, selection: "Selection", output: str, out: Path | None, failing: FailOn) -> int:
     """Show who talked to whom, on which port, and what became of it.
 
     An edge is what one policy rule would be about: who began it, who answered, protocol and port, and the address of
@@ -47,6 +49,8 @@ def edges(capture: Capture, selection: "Selection", output: str, out: Path | Non
         reading.tell(_told(found))
         reading.end()
         _FORMATS[output](found, out)
+    outcomes = dict.fromkeys(found.edges.column("outcome").unique().to_pylist(), True)
+    return failing.code(outcomes | reading_classes(reading.source.ledger))
 
 
 def _told(found: "Edges") -> str:

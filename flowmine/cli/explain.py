@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from flowmine.cli.display import write_lines
+from flowmine.cli.exitcodes import FailOn, fails_on, reading_classes
 from flowmine.cli.inputs import Capture, capture_inputs
 from flowmine.cli.policiesinforce import Agents, agent_options
 from flowmine.cli.scaleoptions import scale_options
@@ -34,9 +35,15 @@ __all__ = ["explain"]
 @click.option(
     "-d", "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="PATH", help="Write to a file."
 )
+@fails_on("explain")
 def explain(
-    capture: Capture, policies: tuple[str, ...], agents: Agents, output: str, out: Path | None
-) -> None:
+    capture: Capture,
+    policies: tuple[str, ...],
+    agents: Agents,
+    output: str,
+    out: Path | None,
+    failing: FailOn,
+) -> int:
     """Show the recorded traffic behind each rule of policies, and the rules that admit each connection.
 
     A rule's evidence is how many flows it admits, in how many hours and at which sides they were seen; what was seen in
@@ -65,3 +72,5 @@ def explain(
             write_lines([json.dumps(explanation_json(found, known), indent=2, ensure_ascii=False)], out)
         else:
             write_lines(explanation_lines(found, known), out)
+    classes = reading_classes(reading.source.ledger)
+    return failing.code({"denied": found.denied, "unused": unneeded, **classes})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowmine.cli.display import write_lines
+from flowmine.cli.exitcodes import FailOn, fails_on, reading_classes
 from flowmine.cli.filters import FilteredCommand
 from flowmine.cli.inputs import Capture, capture_inputs, stored_hints
 from flowmine.report.gotime import TIME_FORMATS
@@ -53,7 +54,10 @@ Record = dict[str, Any]
     show_default=True,
     help="Colours in compact and dict output.",
 )
-def flows(capture: Capture, selection: "Selection", output: str, color: str, **style: Any) -> None:
+@fails_on("flows")
+def flows(
+    capture: Capture, selection: "Selection", output: str, color: str, failing: FailOn, **style: Any
+) -> int:
     """Print the captured events themselves, as `hubble observe` would.
 
     All events that pass the filters are printed, repeated ones too, in the order of the capture. A live server gives
@@ -74,7 +78,22 @@ def flows(capture: Capture, selection: "Selection", output: str, color: str, **s
             records = _selected(records, selection)
         elif capture.live.window.follow and isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=True)
-        write_lines(_LAYOUTS[output](_without_node_status(records, output, wanted), wanted), None)
+        printed = _Printed(_without_node_status(records, output, wanted))
+        write_lines(_LAYOUTS[output](printed, wanted), None)
+    return failing.code({"flow": printed.flows, **reading_classes(reading.source.ledger)})
+
+
+class _Printed:
+    """Records on their way to be printed, and how many of them were flows."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._records = records
+        self.flows = 0
+
+    def __iter__(self) -> Iterator[Record]:
+        for record in self._records:
+            self.flows += record.get("flow") is not None
+            yield record
 
 
 def _selected(records: Iterable[Record], selection: "Selection") -> Iterable[Record]:

@@ -1,17 +1,17 @@
 """`flowmine lint`: find what policies say and do not mean."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from flowmine.cli.exitcodes import FailOn, fails_on, graver, reading_classes
+from flowmine.cli.places import with_lines
 from flowmine.errors import PolicyError, UsageError
 
 if TYPE_CHECKING:
-    from flowmine.advise.finding import Finding
     from flowmine.advise.lint import Capture
+    from flowmine.ledger import Ledger
     from flowmine.report.ci import Report
 
 __all__ = ["command", "lint"]
@@ -46,12 +46,14 @@ FORMATS = ("table", "json", "sarif", "junit", "md")
     callback=lambda *args: _list_rules(*args),
     help="List the rules and leave.",
 )
+@fails_on("lint")
 def lint(
     policies: tuple[str, ...],
     flows: tuple[str, ...],
     output: str,
     rules: tuple[str, ...],
     skipped: tuple[str, ...],
+    failing: FailOn,
 ) -> int:
     """Find policies that are legal and not meant: rules split by a dash, ports without protocol, names never learned.
 
@@ -68,9 +70,9 @@ def lint(
         raise PolicyError(
             f"{' '.join(policies)}: there is no policy to check; name a file or folder that holds one"
         )
-    capture = _capture(flows) if flows else None
+    capture, ledger = _capture(flows) if flows else (None, None)
     context = context_of(loaded.documents, capture)
-    findings = _with_lines(findings_of(context, chosen))
+    findings = with_lines(findings_of(context, chosen))
     checked = list(dict.fromkeys(unit.name for unit in context.units))
     report = ci.Report("lint", [rule for rule in RULES if rule.id in chosen], checked, findings)
     printers: dict[str, Callable[[Report], str]] = {
@@ -84,7 +86,9 @@ def lint(
     for passed in loaded.skipped:
         click.echo(f"{passed.where}: {passed.what} passed over: {passed.reason}", err=True)
     click.echo(_summary(report), err=True)
-    return 1 if ci.fails(findings) else 0
+    levels = {finding.level.value for finding in findings}
+    read = reading_classes(ledger) if ledger else {}
+    return failing.code(graver(levels) | read)
 
 
 command = lint
@@ -111,7 +115,7 @@ def _chosen(rules: Sequence[str], skipped: Sequence[str]) -> set[str]:
     return set(rules or known) - set(skipped)
 
 
-def _capture(inputs: Sequence[str]) -> "Capture":
+def _capture(inputs: Sequence[str]) -> "tuple[Capture, Ledger]":
     """Read the captures to their end, and say on stderr what of them was not read."""
     from flowmine.advise.lint import capture_of
     from flowmine.edges import COLUMNS
@@ -123,23 +127,7 @@ def _capture(inputs: Sequence[str]) -> "Capture":
     edges = aggregate(source)
     for line in summary_lines(source.ledger):
         click.echo(line, err=True)
-    return capture_of(edges.endpoints, edges.edges, edges.names)
-
-
-def _with_lines(findings: "Sequence[Finding]") -> "list[Finding]":
-    """Return the findings with the lines they stand in, and in their order; stdin's keep those of their documents."""
-    from flowmine.advise.finding import sorted_findings
-    from flowmine.advise.lint.lines import Lines
-
-    known: dict[str, Lines] = {}
-    found = []
-    for finding in findings:
-        if finding.file not in known:
-            path = Path(finding.file)
-            known[finding.file] = Lines(path.read_bytes() if path.is_file() else b"")
-        line = known[finding.file].line(finding.document, finding.path)
-        found.append(replace(finding, line=line or finding.line))
-    return sorted_findings(found)
+    return capture_of(edges.endpoints, edges.edges, edges.names), source.ledger
 
 
 def _summary(report: "Report") -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowmine.cli.exitcodes import FailOn, fails_on, reading_classes
 from flowmine.cli.filterlist import OPTIONS
 from flowmine.cli.inputs import Capture, capture_inputs
 from flowmine.cli.proposals import write_proposals
@@ -21,6 +22,7 @@ from flowmine.policy.versions import oldest_version, parse_version
 if TYPE_CHECKING:
     from flowmine.advise.recommend import Recommendation
     from flowmine.ledger import Ledger
+    from flowmine.policy.mergewrite import Change
     from flowmine.synth.options import Options
     from flowmine.synth.scope import Gateway, Scope
 
@@ -149,6 +151,7 @@ class WholeTrafficCommand(WindowCommand):
 @click.option(
     "--cilium", metavar="VERSION", help="Write for this version (default: the one that made the capture)."
 )
+@fails_on("recommend")
 def recommend(
     capture: Capture,
     output: str | None,
@@ -156,8 +159,9 @@ def recommend(
     dry_run: bool,
     prove: bool,
     evidence: str,
+    failing: FailOn,
     **asked: Any,
-) -> None:
+) -> int:
     """Write the least CiliumNetworkPolicies that allow what was seen, and nothing else.
 
     Every workload whose own node is in the capture gets one policy with both directions closed but for what was
@@ -195,6 +199,7 @@ def recommend(
         if prove:
             for line in _needless(found):
                 reading.tell(line)
+        changes: list[Change] = []
         if into:
             changes = merged(found, edges, into, EvidenceIn(evidence), reading.tell)
             reading.end()
@@ -204,6 +209,19 @@ def recommend(
             write_proposals(
                 (*found.proposals, *found.synthesis.gateways), edges, output or "-", EvidenceIn(evidence)
             )
+    told_of = {**_classes(found), "changed": any(each.before != each.after for each in changes)}
+    return failing.code(told_of | reading_classes(reading.source.ledger))
+
+
+def _classes(found: "Recommendation") -> dict[str, bool]:
+    from flowmine.policy.model import Direction
+
+    made = found.synthesis
+    open_sides = (not each.refused and len(each.seen) < len(Direction) for each in made.standings)
+    return {
+        "half-seen": any(open_sides),
+        "left-out": bool(made.unsaid or made.left_out.unnameable or made.left_out.inexpressible),
+    }
 
 
 def _need_essentials(ledger: "Ledger") -> None:

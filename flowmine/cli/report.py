@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowmine.cli.display import write_bytes
+from flowmine.cli.exitcodes import FailOn, drop_classes, fails_on, reading_classes
 from flowmine.cli.fromcluster import FromCluster, cluster_options
 from flowmine.cli.inputs import Capture, Reading, capture_inputs
 from flowmine.cli.policiesinforce import Agents, agent_options
@@ -60,6 +61,7 @@ Renderer = Callable[["View"], bytes]
 @click.option(
     "--cilium", metavar="VERSION", help="Write for this version (default: the one that made the capture)."
 )
+@fails_on("report")
 def report(
     capture: Capture,
     policies: tuple[str, ...],
@@ -69,7 +71,8 @@ def report(
     redact: str,
     title: str | None,
     cilium: str | None,
-) -> None:
+    failing: FailOn,
+) -> int:
     """Write one self-contained page: who talks to whom, what would allow it, what was dropped and why.
 
     The page needs no network and no server. It holds the map, every connection with the rule that admits it, the drops with
@@ -106,6 +109,7 @@ def report(
         made = render(view)
         reading.tell(_conclusion(view, output, len(made)))
     write_bytes(made, None if output == "-" else Path(output))
+    return failing.code(drop_classes(advice.drops) | reading_classes(reading.source.ledger))
 
 
 def _redactions(text: str) -> "list[Redact]":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowmine.cli.display import show_table, write_lines
+from flowmine.cli.exitcodes import FailOn, fails_on, reading_classes
 from flowmine.cli.filters import FilteredCommand
 from flowmine.cli.fromcluster import FromCluster, cluster_options
 from flowmine.cli.inputs import Capture, capture_inputs
@@ -54,6 +55,7 @@ Texts = dict[str, str]
 @click.option(
     "-d", "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="PATH", help="Write to a file."
 )
+@fails_on("simulate")
 def simulate(
     capture: Capture,
     selection: "Selection",
@@ -63,13 +65,13 @@ def simulate(
     agents: Agents,
     output: str,
     out: Path | None,
+    failing: FailOn,
 ) -> int:
     """Replay recorded traffic on policies: what would be denied, what is newly let through, who becomes governed.
 
     Also tells the entries that no flow used, with the window of the capture, and what each policy covers. Exit 0: all that
     was delivered, noise apart, would be let through, 1: something would be denied, 2: an input cannot be read.
     """
-    from flowmine.advise.simulate import ShiftKind
     from flowmine.advise.simulate import simulate as advise
     from flowmine.edges import COLUMNS, REQUEST_COLUMNS
     from flowmine.report.simulateview import simulation_lines
@@ -83,7 +85,20 @@ def simulate(
             reading.tell(line)
         reading.end()
         _PRINTERS[output](found, tried.texts, out)
-    return 1 if found.of(ShiftKind.DENIED) else 0
+    return failing.code(_classes(found) | reading_classes(reading.source.ledger))
+
+
+def _classes(found: "Simulation") -> dict[str, bool]:
+    from flowmine.advise.simulate import ShiftKind
+
+    kinds = {
+        "would-drop": ShiftKind.DENIED,
+        "newly-denied": ShiftKind.NEWLY_DENIED,
+        "newly-allowed": ShiftKind.NEWLY_ALLOWED,
+        "noise-denied": ShiftKind.NOISE,
+    }
+    told = {name: bool(found.of(kind)) for name, kind in kinds.items()}
+    return {**told, "governed": bool(found.governed), "unused": bool(found.unused)}
 
 
 def _table(found: "Simulation", _: Texts, out: Path | None) -> None:

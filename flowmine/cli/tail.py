@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowmine.cli.exitcodes import FailOn, fails_on, reading_classes
 from flowmine.cli.filters import FilteredCommand
 from flowmine.cli.fromcluster import FromCluster, cluster_options
 from flowmine.cli.inputs import Capture, capture_inputs
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from flowmine.live.tail import Tail, Tick
 
 __all__ = ["tail"]
+
+_CLASSES = {"new-edge": "edge", "new-drop": "drop", "would-drop": "would_drop"}
+"""Class of `--fail-on` -> event of `flowmine.live.changes`."""
 
 _DURATION: dict[str, Any] = {"callback": seconds, "metavar": "DURATION"}
 
@@ -72,7 +76,8 @@ _DURATION: dict[str, Any] = {"callback": seconds, "metavar": "DURATION"}
     show_default=True,
     help="A view where a person looks, JSON lines in a pipe.",
 )
-def tail(capture: Capture, selection: "Selection", **asked: Any) -> None:
+@fails_on("tail")
+def tail(capture: Capture, selection: "Selection", failing: FailOn, **asked: Any) -> int:
     """Follow a live server until Ctrl-C, or --for: new edges, new drops, what the policies in force would now deny.
 
     With a capture as INPUT it is read to its end. Lost events, gaps and failures are told, never hidden.
@@ -102,6 +107,8 @@ def tail(capture: Capture, selection: "Selection", **asked: Any) -> None:
         reading.tell(
             f"{last.tally.edges:,} edges known, {last.tally.changes['edge']:,} of them new in this run"
         )
+    told = {name: last.tally.changes[what] for name, what in _CLASSES.items()}
+    return failing.code({**told, **reading_classes(reading.source.ledger)})
 
 
 def _contradictions(selection: "Selection", asked: dict[str, Any]) -> None:

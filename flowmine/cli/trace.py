@@ -6,6 +6,7 @@ from dataclasses import asdict
 import click
 
 from flowmine.cli.asking import Asked, question_options
+from flowmine.cli.exitcodes import FailOn, fails_on
 
 __all__ = ["command", "trace"]
 
@@ -23,12 +24,13 @@ __all__ = ["command", "trace"]
     show_default=True,
     help="How to print the walk.",
 )
-def trace(asked: Asked, everything: bool, output: str) -> int:
+@fails_on("trace")
+def trace(asked: Asked, everything: bool, output: str, failing: FailOn) -> int:
     """Explain why policies allow or deny one connection.
 
     Shows, for each side, which rules select the end, why each of their entries does or does not match, label by label,
-    and what default deny did: the same decision as `flowmine verdict`. Exit 0 whatever it is, 2: a file cannot be read
-    or an option is wrong.
+    and what default deny did: the same decision as `flowmine verdict`. Exit 0 whatever it is, unless --fail-on says
+    else, 2: a file cannot be read or an option is wrong.
     """
     from flowmine.engine.explain import explain
     from flowmine.engine.trace import trace as walk
@@ -40,7 +42,8 @@ def trace(asked: Asked, everything: bool, output: str) -> int:
         if output == "json"
         else explain(found, everything).rstrip("\n")
     )
-    return 0
+    passes = found.verdict == "allowed" and False not in (found.http_allowed, found.dns_allowed)
+    return failing.code({"denied": not passes, "allowed": passes})
 
 
 command = trace

@@ -6,6 +6,8 @@ from dataclasses import asdict
 
 import click
 
+from flowmine.cli.exitcodes import FailOn, fails_on, graver
+from flowmine.cli.places import with_lines
 from flowmine.errors import PolicyError
 from flowmine.policy import validate as checks
 from flowmine.policy.files import Document, Loaded, load
@@ -18,7 +20,12 @@ Finding = tuple[Document, checks.Problem]
 @click.command(short_help="Check policies against Cilium's own limits.")
 @click.argument("policies", metavar="POLICY...", nargs=-1, required=True)
 @click.option(
-    "-o", "--output", type=click.Choice(["table", "json"]), default="table", help="How to print problems."
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "sarif", "junit", "md"]),
+    default="table",
+    show_default=True,
+    help="How to print problems.",
 )
 @click.option(
     "--unknown",
@@ -39,8 +46,14 @@ Finding = tuple[Document, checks.Problem]
     is_flag=True,
     help="The agents run with this option: VRRP, IGMP.",
 )
+@fails_on("validate")
 def validate(
-    policies: tuple[str, ...], output: str, unknown: checks.Unknown, nodes: bool, protocols: bool
+    policies: tuple[str, ...],
+    output: str,
+    unknown: checks.Unknown,
+    nodes: bool,
+    protocols: bool,
+    failing: FailOn,
 ) -> int:
     """Check policies against the limits of Kubernetes and Cilium 1.19, offline.
 
@@ -60,14 +73,28 @@ def validate(
         for document in loaded.documents
         for problem in checks.validate(document.value, unknown=unknown, features=features)
     ]
-    click.echo(_as_json(loaded, findings) if output == "json" else _as_table(findings), nl=False)
+    click.echo(_printed(output, loaded, findings), nl=False)
     for skipped in loaded.skipped:
         click.echo(f"{skipped.where}: {skipped.what} passed over: {skipped.reason}", err=True)
     click.echo(_summary(loaded, findings), err=True)
-    return 0 if checks.is_accepted([problem for _, problem in findings]) else 1
+    levels = {problem.severity.value for _, problem in findings}
+    return failing.code({**graver(levels), "passed-over": loaded.skipped})
 
 
 command = validate
+
+
+def _printed(output: str, loaded: Loaded, findings: list[Finding]) -> str:
+    if output == "table":
+        return _as_table(findings)
+    if output == "json":
+        return _as_json(loaded, findings)
+    from flowmine.advise.policyfindings import PROBLEM_RULES, document_name, problem_findings
+    from flowmine.report import ci
+
+    checked = list(dict.fromkeys(map(document_name, loaded.documents)))
+    report = ci.Report("validate", PROBLEM_RULES, checked, with_lines(problem_findings(findings)))
+    return {"sarif": ci.as_sarif, "junit": ci.as_junit, "md": ci.as_markdown}[output](report)
 
 
 def _as_table(findings: list[Finding]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from flowmine.cli.asking import Asked, question_options
+from flowmine.cli.exitcodes import FailOn, fails_on
 from flowmine.errors import InputError, UsageError
 
 __all__ = ["command", "verdict"]
@@ -27,7 +28,8 @@ __all__ = ["command", "verdict"]
     show_default=True,
     help="How to print verdicts; json is one object a line.",
 )
-def verdict(asked: Asked, queries: str | None, output: str) -> int:
+@fails_on("verdict")
+def verdict(asked: Asked, queries: str | None, output: str, failing: FailOn) -> int:
     """Judge connections by a set of policies, exactly as Cilium 1.19 would.
 
     Ask about one connection with --from, --to and --port, or about many with --queries: a line each of
@@ -42,7 +44,8 @@ def verdict(asked: Asked, queries: str | None, output: str) -> int:
     answers = asked.load().verdicts(items)
     for line in _as_json(answers) if output == "json" else _as_text(answers, numbered=queries is not None):
         click.echo(line)
-    return 0 if all(map(_passes, answers)) else 1
+    passes = [_passes(answer) for answer in answers]
+    return failing.code({"denied": not all(passes), "allowed": any(passes)})
 
 
 command = verdict

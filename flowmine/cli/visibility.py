@@ -2,6 +2,7 @@
 
 import click
 
+from flowmine.cli.exitcodes import FailOn, fails_on, reading_classes
 from flowmine.cli.inputs import Capture, capture_inputs
 from flowmine.cli.proposals import write_proposals
 from flowmine.cli.scaleoptions import scale_options
@@ -37,9 +38,15 @@ __all__ = ["visibility"]
 @click.option(
     "--cilium", metavar="VERSION", help="Write for this version (default: the one that made the capture)."
 )
+@fails_on("visibility")
 def visibility(
-    capture: Capture, namespaces: tuple[str, ...], ports: tuple[int, ...], output: str, cilium: str | None
-) -> None:
+    capture: Capture,
+    namespaces: tuple[str, ...],
+    ports: tuple[int, ...],
+    output: str,
+    cilium: str | None,
+    failing: FailOn,
+) -> int:
     """Write policies that show names and HTTP requests and deny nothing.
 
     A first capture has neither, for nothing passed a proxy: CIDRs then stand where names would be better. Apply these
@@ -58,6 +65,7 @@ def visibility(
         reading.tell(_conclusion(len(made)))
         reading.end()
         write_proposals(made, edges, output, EvidenceIn.COMMENTS)
+    return failing.code(reading_classes(reading.source.ledger))
 
 
 def _conclusion(count: int) -> str:
