@@ -18,6 +18,7 @@ unsettled    an event whose initiator could not be told                   the re
 ============ ============================================================ ======================
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -25,12 +26,20 @@ import pyarrow as pa
 
 from flowmine.schema import LEDGER
 
-__all__ = ["EXPORTER_MASK", "NAMED_AT_MOST", "Entry", "Ledger"]
+__all__ = ["EXPORTER_MASK", "NAMED_AT_MOST", "Entry", "Ledger", "Told"]
 
 NAMED_AT_MOST = 5
 """How many bad lines are named one by one; all are counted."""
 
 _MOST_ENTRIES = 10_000
+
+_MOST_HELD = 1000
+"""How many things to log are kept until the ledger is joined to another; a portion has few."""
+
+_LEVELS = {"duplicate": logging.DEBUG, "masked": logging.DEBUG, "unsettled": logging.DEBUG}
+"""Kind -> how loud it is logged; of all others, ``INFO``."""
+
+_log = logging.getLogger(__name__)
 
 EXPORTER_MASK = (
     "time",
@@ -81,6 +90,30 @@ class Entry:
             self.last = last if self.last is None else max(last, self.last)
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something to log: of which kind, where, what of it, how often."""
+
+    kind: str
+    place: str
+    what: str
+    count: int = 1
+
+    def log(self) -> None:
+        """Log it."""
+        fields = {"kind": self.kind, "place": self.place, "what": self.what, "count": self.count}
+        where = f"{self.place}: " if self.place else ""
+        times = f" ({self.count:,} times)" if self.count > 1 else ""
+        _log.log(
+            _LEVELS.get(self.kind, logging.INFO),
+            f"%s{self.kind}: %s%s",
+            where,
+            self.what,
+            times,
+            extra={"told": fields},
+        )
+
+
 @dataclass(slots=True)
 class Ledger:
     """What is known about the completeness of one reading; it grows while the source is read.
@@ -89,6 +122,7 @@ class Ledger:
     few as ``file:line: reason``; ``notes`` are sentences about whole inputs (a file left out, and why); ``versions``
     counts events by ``emitter.version``; ``window`` is the first and last event time in nanoseconds; ``complete``
     is true once every input was read to its end; ``texts`` names the inputs that are text, which carries no labels.
+    What is added is logged; where ``held`` is a list, it is kept there until the ledger is joined to another.
     """
 
     entries: dict[tuple[str, str, str], Entry] = field(default_factory=dict)
@@ -100,6 +134,7 @@ class Ledger:
     window: Entry = field(default_factory=Entry)
     complete: bool = False
     texts: list[str] = field(default_factory=list)
+    held: list[Told] | None = field(default=None, compare=False, repr=False)
 
     def add(
         self,
@@ -110,19 +145,33 @@ class Ledger:
         count: int = 1,
         first: int | None = None,
         last: int | None = None,
+        place: str = "",
     ) -> None:
-        """Count an occurrence of ``kind`` (see `schema.LEDGER`) from ``source`` at ``node``."""
+        """Count an occurrence of ``kind`` (see `schema.LEDGER`) from ``source`` at ``node``; log it, and its place."""
+        self._tell(kind, place or node, source, count)
+        self._count(kind, source, node, Entry(count, first, first if last is None else last))
+
+    def _count(self, kind: str, source: str, node: str, found: Entry) -> None:
         if len(self.entries) >= _MOST_ENTRIES and (node, kind, source) not in self.entries:
             node, source = "", "other"
         entry = self.entries.setdefault((node, kind, source), Entry())
-        entry.add(count, first, first if last is None else last)
+        entry.add(found.count, found.first, found.last)
+
+    def _tell(self, kind: str, place: str, what: str, count: int = 1) -> None:
+        if self.held is not None:
+            if len(self.held) < _MOST_HELD:
+                self.held.append(Told(kind, place, what, count))
+        elif _log.isEnabledFor(_LEVELS.get(kind, logging.INFO)):
+            Told(kind, place, what, count).log()
 
     def add_bad(self, place: str, reason: str, detail: str = "") -> None:
         """Count a line that could not be read, and name it, with a detail, if it is among the first few."""
         self.bad += 1
-        self.add("skipped", reason)
+        said = f"{reason} ({detail})" if detail else reason
+        self._tell("skipped", place, said)
+        self._count("skipped", reason, "", Entry(1))
         if len(self.named) < NAMED_AT_MOST:
-            self.named.append(f"{place}: {reason} ({detail})" if detail else f"{place}: {reason}")
+            self.named.append(f"{place}: {said}")
 
     def total(self, kind: str) -> int:
         """Return how many of a kind were counted; for ``lost`` that is events, for ``masked`` fields."""
@@ -158,8 +207,10 @@ class Ledger:
 
     def join(self, other: "Ledger") -> None:
         """Add what another reader of the same inputs tells, of what comes after."""
+        for told in other.held or ():
+            self._tell(told.kind, told.place, told.what, told.count)
         for (node, kind, source), entry in other.entries.items():
-            self.add(kind, source, node=node, count=entry.count, first=entry.first, last=entry.last)
+            self._count(kind, source, node, entry)
         self.flows += other.flows
         self.bad += other.bad
         self.named += other.named[: NAMED_AT_MOST - len(self.named)]

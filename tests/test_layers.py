@@ -22,7 +22,7 @@ LAYERS = [
     {"policy", "ingest"},
     {"ledger"},
     {"peers"},
-    {"labels", "ports", "dropreasons"},
+    {"labels", "ports", "dropreasons", "outputs"},
     {"schema"},
     {"errors"},
 ]

@@ -1,7 +1,7 @@
 """The command line's frame: one table of commands, imported only when used, and errors told in one line.
 
 Data goes to stdout, talk to stderr. Exit codes are those of ``kubectl diff``: 0 nothing found, 1 findings, above 1 an
-error (2 for usage and input, 130 when interrupted).
+error (`flowmine.cli.exitcodes`; 130 when interrupted, 141 when who read stdout has gone).
 """
 
 import errno
@@ -9,12 +9,18 @@ import io
 import os
 import signal
 import sys
+import traceback
+from contextlib import suppress
 from importlib import import_module
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 import click
+from click.shell_completion import CompletionItem
 
 from flowmine import __version__
+from flowmine.cli.exitcodes import BUG, ERROR
+from flowmine.cli.logs import add_options, end, say_error, tell_cause
+from flowmine.cli.signals import broken_by, catching, ignore
 from flowmine.errors import FlowmineError
 
 __all__ = ["COMMANDS", "CommandTable", "main"]
@@ -53,6 +59,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Show the traffic behind each rule, and the rule behind each connection.",
     ),
     "report": ("flowmine.cli.report:report", "Write one page to send: map, policies, drops, completeness."),
+    "ui": ("flowmine.cli.ui:ui", "Look at traffic live in a browser, and draft policies by choosing flows."),
     "diff": ("flowmine.cli.diff:diff", "Compare two sets of policies by what they let through."),
     "verdict": ("flowmine.cli.verdict:verdict", "Judge traffic by a set of policies."),
     "trace": ("flowmine.cli.trace:trace", "Explain why policies allow or deny one connection."),
@@ -61,6 +68,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "migrate": ("flowmine.cli.migrate:migrate", "Bring captures and state of an older version up to date."),
     "help": ("flowmine.cli.help:help_", "Show a page of the documentation."),
     "replay": ("flowmine.cli.replay:replay", "Serve a capture as hubble-relay would."),
+    "doctor": ("flowmine.cli.doctor:doctor", "Check what is installed, and what server and cluster answer."),
+    "completion": ("flowmine.cli.completion:completion", "Print the completion script of a shell."),
+    "version": ("flowmine.cli.version:version", "Print versions: of flowmine, and of what it uses."),
 }
 """Name of a command -> where it lives (``module:attribute``, imported on use) and its line in ``--help``."""
 
@@ -83,12 +93,23 @@ class CommandTable(click.Group):
             return None
         module, _, attribute = self.table[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
+        add_options(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with the table's own lines, importing none."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete names from the table, importing none."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=line)
+            for name, (_, line) in self.table.items()
+            if name.startswith(incomplete)
+        ]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Invoke the command; a closed pipe leaves as what `_run` knows, before click makes an exit 1 of it."""
@@ -101,7 +122,13 @@ class CommandTable(click.Group):
         """Run the command line; see `_run` for what becomes of errors."""
         _open_closed()
         _speak_utf8(sys.stdout, sys.stderr)
-        return _run(super().main, *args, **kwargs)
+        if "_FLOWMINE_COMPLETE" in os.environ:
+            import_module("flowmine.cli.completion").register()
+        with catching():
+            try:
+                return _run(super().main, *args, **kwargs)
+            finally:
+                end()
 
 
 class _ClosedPipe(Exception):
@@ -111,40 +138,56 @@ class _ClosedPipe(Exception):
 def _run(call: Any, *args: Any, **kwargs: Any) -> Any:
     """Call click's own main; a FlowmineError is one line and exit 2, a closed pipe is quiet, Ctrl-C exits 130.
 
-    Anything else is a bug and keeps its traceback. With ``standalone_mode=False`` all errors reach the caller.
+    Anything else is a bug: its traceback, and a code that is no finding's. With ``standalone_mode=False`` all errors
+    reach the caller.
     """
     if not kwargs.get("standalone_mode", True):
         return call(*args, **kwargs)
     try:
         return _exit_code(call(*args, **{**kwargs, "standalone_mode": False}))
     except FlowmineError as error:
-        _say(str(error))
-        sys.exit(2)
+        tell_cause(error)
+        say_error(str(error))
+        sys.exit(ERROR)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        sys.exit(max(ERROR, error.exit_code))
     except (click.Abort, KeyboardInterrupt):
-        _say("interrupted")
-        sys.exit(128 + signal.SIGINT)
+        _broken_off()
     except (_ClosedPipe, BrokenPipeError):
         _drop_stdout()
         sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         if error.errno not in _FULL:
-            raise
+            _bug()
         _drop_stdout()
-        _say(f"the output cannot be written: {error.strerror}; make room, or write elsewhere")
-        sys.exit(2)
+        say_error(f"the output cannot be written: {error.strerror}; make room, or write elsewhere")
+        sys.exit(ERROR)
+    except Exception:
+        if broken_by():  # a library made another error of what the signal raised in it
+            _broken_off()
+        _bug()
+
+
+def _broken_off() -> NoReturn:
+    """Leave as the shell's own programs do when a signal ends them: quietly, and with its number."""
+    ignore()
+    number, word = broken_by() or (signal.SIGINT, "interrupted")
+    with suppress(OSError):
+        say_error(word)
+    sys.exit(128 + number)
+
+
+def _bug() -> NoReturn:
+    """Leave with the traceback of what was raised; the interpreter's own code would be that of findings."""
+    traceback.print_exc()
+    sys.exit(BUG)
 
 
 def _exit_code(result: Any) -> None:
     """Leave with the code that a command returned (None and nothing else means 0), stdout flushed."""
     sys.stdout.flush()
     sys.exit(result if isinstance(result, int) else 0)
-
-
-def _say(text: str) -> None:
-    click.echo(f"flowmine: {' '.join(text.splitlines())}", err=True)
 
 
 def _drop_stdout() -> None:

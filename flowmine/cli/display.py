@@ -1,6 +1,5 @@
 """Where a command's data goes: stdout for people or for pipes, or a path, written beside and renamed."""
 
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowmine.errors import InputError, UsageError
+from flowmine.outputs import write_whole
 
 if TYPE_CHECKING:
     from flowmine.report.tables import Table
@@ -46,12 +46,9 @@ def write_bytes(data: bytes, out: Path | None) -> None:
             raise UsageError("this format is not for terminals: give -d PATH, or a pipe")
         sys.stdout.buffer.write(data)
         return
-    beside = out.with_name(f".tmp-{out.name}-{os.getpid()}")
     try:
-        beside.write_bytes(data)
-        beside.replace(out)
+        write_whole(out, data)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
 
 

@@ -7,6 +7,7 @@ A pod name becomes ``pod-`` and ten digits. Both are also replaced where texts c
 names, labels. The endpoints' ids, which are hashes of their labels, are made anew.
 """
 
+import os
 import re
 import secrets
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ import pyarrow as pa
 
 from flowmine.errors import InputError, UsageError
 from flowmine.labels import CanonicalEndpoint, endpoint_id
+from flowmine.outputs import draft
 
 __all__ = ["WHAT", "Redaction", "read_key"]
 
@@ -60,14 +62,26 @@ def read_key(path: Path) -> bytes:
     """Return the key in a file, made at first use, readable by its owner only. Raise InputError where that fails."""
     try:
         if not path.exists():
-            path.touch(mode=0o600)
-            path.write_text(secrets.token_hex(32) + "\n", "ascii")
+            _make_key(path)
         key = bytes.fromhex(path.read_text("ascii").strip())
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: no key for pseudonyms can be read or made there ({error})") from error
     if len(key) < 16:
         raise InputError(f"{path}: too short to be a key for pseudonyms: 16 bytes in hexadecimal at least")
     return key
+
+
+def _make_key(path: Path) -> None:
+    """Make a key, whole and readable by its owner only; one that another process has made meanwhile stays."""
+    made = draft(path, f"{secrets.token_hex(32)}\n".encode("ascii"), mode=0o600)
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links
+        made.replace(path)
+    finally:
+        made.unlink(missing_ok=True)
 
 
 class Redaction:

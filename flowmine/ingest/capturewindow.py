@@ -7,6 +7,7 @@ goes with its process.
 """
 
 import fcntl
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flowmine.errors import InputError, SchemaError
+from flowmine.outputs import write_whole
 from flowmine.schema import VERSION
 
 __all__ = [
@@ -44,6 +46,7 @@ VIEW = "capture.sql"
 """The file beside the windows of a capture that joins their tables for DuckDB."""
 
 _TEMPORARY = ".tmp-"
+_log = logging.getLogger(__name__)
 _ROW_GROUP = 1 << 15
 _PLAIN = frozenset({"uuid", "time", "first", "last"})
 """Columns whose values hardly repeat: they are stored without a dictionary."""
@@ -197,6 +200,7 @@ class Pending:
             _sync(self._path)
             self._path.rename(target)
             _sync(self._folder)
+        _log.info("%s: written, %s events", target, f"{manifest.flows:,}")
         return target
 
     def abandon(self) -> None:
@@ -221,7 +225,9 @@ class Folder:
         """
         with _told(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._lock = os.open(
+                self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666
+            )
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -252,6 +258,7 @@ class Folder:
 
     def remove(self, window: Path) -> None:
         """Remove a window at once: it is renamed first, so that nobody reads half of one."""
+        _log.debug("%s: removed", window)
         with _told(window):
             if window.is_file():
                 window.unlink()
@@ -265,9 +272,7 @@ class Folder:
         """Write the view that joins a capture's tables beside its windows."""
         text = files("flowmine").joinpath("ingest", VIEW).read_bytes()
         with _told(self.path):
-            beside = self.path / f"{_TEMPORARY}{VIEW}"
-            beside.write_bytes(text)
-            beside.replace(self.path / VIEW)
+            write_whole(self.path / VIEW, text)
 
     def next_serial(self) -> int:
         """Return a number higher than that of every window so far; names end with it."""

@@ -4,9 +4,10 @@ A reader decodes portions apart from all others. What depends on their order is 
 which flows repeat others, the numbers of lines, the ledger.
 """
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -59,12 +60,15 @@ class Undividable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How readers read: see `source.open_flows`."""
+    """How readers read: see `source.open_flows`; ``logged`` is whether to keep what is to be logged for who joins."""
 
     columns: frozenset[str]
     dedup: bool = True
     strict: bool = False
     keep_query: bool = False
+    logged: bool = field(
+        default_factory=lambda: logging.getLogger("flowmine.ledger").isEnabledFor(logging.INFO)
+    )
 
     @property
     def extra(self) -> frozenset[str]:
@@ -112,7 +116,7 @@ class Reader:
 
     def read(self, portion: Portion) -> tuple[Share, pa.RecordBatch | None]:
         """Return what a portion tells, and its flows, if there are any. Raises as `source.Source.batches`."""
-        share = Share(Ledger())
+        share = Share(Ledger(held=[] if self._settings.logged else None))
         self._builder.ledger = share.ledger
         lines = Lines(portion.name, self._typed, share.ledger, strict=self._settings.strict)
         made: list[pa.RecordBatch] = []
@@ -201,6 +205,10 @@ class Division:
         if share.waits:
             raise Undividable
         total = self._totals[portion.place]
+        if share.ledger.held:
+            share.ledger.held[:] = [
+                replace(told, place=self._renumbered(portion, told.place)) for told in share.ledger.held
+            ]
         share.ledger.named[:] = [self._renumbered(portion, text) for text in share.ledger.named]
         share.ledger.notes[:] = [self._renumbered(portion, text) for text in share.ledger.notes]
         total.failure = total.failure or self._renumbered(portion, share.failure)
@@ -230,7 +238,7 @@ class Division:
         before = self._totals[portion.place].lines
         if not before or not isinstance(portion.content, Range):
             return text
-        pattern = rf"^({re.escape(portion.name)}:|line )(\d+)(?=:)"
+        pattern = rf"^({re.escape(portion.name)}:|line )(\d+)(?=:|$)"
         return re.sub(pattern, lambda found: f"{found[1]}{int(found[2]) + before}", text)
 
     def _finish(self, place: int) -> None:

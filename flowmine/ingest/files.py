@@ -1,6 +1,7 @@
 """The inputs of one reading: paths, patterns, folders, streams; each opened, decompressed and recognised."""
 
 import glob
+import logging
 import os
 import stat
 import sys
@@ -22,6 +23,7 @@ __all__ = ["Input", "find"]
 
 _READ = 1 << 20
 _Any = TypeVar("_Any")
+_log = logging.getLogger(__name__)
 
 
 class Input:
@@ -66,6 +68,13 @@ class Input:
     def repeatable(self) -> bool:
         """Whether the input can be read more than once."""
         return self._path is not None or self._remote
+
+    @property
+    def described(self) -> str:
+        """What it was recognised as."""
+        if self.window is not None:
+            return "a window of a recording"
+        return "empty" if self.format is None else f"read as {self.format.name}"
 
     def recognise(self, *, in_folder: bool) -> str | None:
         """Look at the beginning; return why the input is not to be read, None where it is.
@@ -199,6 +208,10 @@ def find(
                 else:
                     notes.append(f"{path}: named more than once, read once")
     found.sort(key=lambda one: (one.begins or 0, one.name))
+    for each in found:
+        _log.debug("%s: %s%s", each.name, each.described, ", compressed" if each.compressed else "")
+    for note in notes:
+        _log.info("%s", note)
     return found, notes
 
 

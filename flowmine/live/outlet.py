@@ -1,6 +1,5 @@
 """Keep a folder of recommended policies up to date: files whose policy changed are rewritten, each in one step."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from flowmine.advise.recommend import recommend
 from flowmine.edges import Edges
 from flowmine.errors import FlowmineError, InputError
+from flowmine.outputs import refuse_ways_out, write_whole
 from flowmine.policy.codec import from_yaml
 from flowmine.policy.versions import oldest_version
 from flowmine.report.policies import EvidenceIn, folder
@@ -61,7 +61,7 @@ class Outlet:
         done = []
         for path, text in sorted(files.items()):
             if not _means_the_same(self._target / path, text):
-                _write(self._target / path, text)
+                _write(self._target, self._target / path, text)
                 self._written[path] = text
                 done.append(Rewritten(self._target / path, "written"))
         for path in sorted(set(self._written) - set(files)):
@@ -79,12 +79,10 @@ def _means_the_same(path: Path, text: str) -> bool:
         return False
 
 
-def _write(path: Path, text: str) -> None:
-    beside = path.with_name(f".tmp-{path.name}-{os.getpid()}")
+def _write(root: Path, path: Path, text: str) -> None:
     try:
+        refuse_ways_out(root, path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, "utf-8")
-        beside.replace(path)
+        write_whole(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error

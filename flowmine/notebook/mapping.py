@@ -9,6 +9,7 @@ import pyarrow as pa
 from flowmine.errors import UsageError
 from flowmine.notebook import markup
 from flowmine.notebook.frame import Frame, columns
+from flowmine.outputs import write_whole
 from flowmine.report.map import maps
 from flowmine.report.mapsvg import map_svg
 from flowmine.report.view import View
@@ -54,7 +55,7 @@ class FlowMap(Frame):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture to a file."""
-        Path(path).write_text(self.svg, encoding="utf-8")
+        write_whole(Path(path), self.svg.encode("utf-8", "backslashreplace"))
 
     def _made(self) -> pa.Table:
         nodes, groups = self.view.nodes, self.view.groups

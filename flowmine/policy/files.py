@@ -3,6 +3,7 @@
 Every document keeps where it came from. What is no policy is passed over and named.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,8 @@ from flowmine.policy.model import CidrGroup, Policy
 from flowmine.policy.yamlread import MAX_BYTES, Parsed, read_documents
 
 __all__ = ["Document", "Loaded", "Skipped", "load", "read_texts"]
+
+_log = logging.getLogger(__name__)
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _POLICY_GROUPS = ("cilium.io", "networking.k8s.io")
@@ -122,6 +125,7 @@ def load(*paths: str | os.PathLike[str], stdin: BinaryIO | None = None, unknown:
                 documents.append(document)
             else:
                 skipped.append(Skipped(document.where, _called(document.value), reason))
+                _log.info("%s: %s passed over: %s", document.where, skipped[-1].what, reason)
     return Loaded(tuple(documents), tuple(skipped))
 
 

@@ -1,6 +1,5 @@
 """Recommended policies as YAML: one stream, or a folder that `kubectl apply -R -f` takes, with the reasons as comments."""
 
-import shutil
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from flowmine.errors import UsageError
+from flowmine.outputs import refuse_ways_out, write_all
 from flowmine.policy.codec import to_dict, to_yaml
 from flowmine.policy.model import Kind, Policy
 from flowmine.policy.yamlwrite import write_document
@@ -106,34 +106,37 @@ def _path(item: Item) -> str:
 
 
 def write_folder(files: dict[str, str], target: Path) -> tuple[str, ...]:
-    """Write the files into a folder, all of them or none: into a copy beside it first, which then takes its place.
+    """Write the files into a folder, all of them or none: a folder that is not there is made beside its place.
 
-    Files of the same path are replaced, others stay. Returns the other policy files (by relative path), for they may be
+    Files of the same path are replaced, others stay; a symbolic link that leads out of the folder is refused. Returns the other policy files (by relative path), for they may be
     of an earlier run. Raises UsageError where the target cannot be written.
     """
     if target.exists() and not target.is_dir():
         raise UsageError(f"{target}: it is a file; name a folder (-o DIR)")
-    beside: Path | None = None
+    texts = {path: text.encode("utf-8") for path, text in sorted(files.items())}
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".tmp-{target.name}-", dir=target.parent))
-        whole = beside / "new"
         if target.exists():
-            shutil.copytree(target, whole, symlinks=True)
-        for path, text in sorted(files.items()):
-            file = whole / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
-        if target.exists():
-            target.rename(beside / "old")
-        whole.rename(target)
+            for path in texts:
+                refuse_ways_out(target, target / path)
+            write_all({target / path: text for path, text in texts.items()})
+        else:
+            _make_folder(texts, target)
     except OSError as error:
         raise UsageError(f"{target}: cannot write the policies there: {error}") from error
-    finally:
-        if beside is not None:
-            shutil.rmtree(beside, ignore_errors=True)
     found = (path.relative_to(target).as_posix() for path in target.rglob("*.yaml"))
     return tuple(sorted(path for path in found if path not in files))
+
+
+def _make_folder(texts: dict[str, bytes], target: Path) -> None:
+    """Make a folder that holds the files, in one step."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f".tmp-{target.name}-", dir=target.parent, ignore_cleanup_errors=True
+    ) as beside:
+        whole = Path(beside, "new")
+        whole.mkdir()
+        write_all({whole / path: text for path, text in texts.items()})
+        whole.rename(target)
 
 
 def cluster_folder(cluster: str) -> str:

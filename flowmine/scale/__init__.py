@@ -1,5 +1,6 @@
 """Read a source to its EDGES in one process, in several, or on Dask: the same bytes, whichever it is."""
 
+import logging
 import os
 
 from flowmine.edges import MAX_PEERS, Edges, FlowSource, Parts, Sums, settle
@@ -11,6 +12,7 @@ from flowmine.scale import dask, processes
 
 __all__ = ["aggregate", "gather"]
 
+_log = logging.getLogger(__name__)
 _ENGINES = ("processes", "dask")
 _WORTH = 512 << 20
 """Bytes to be read for which a process of their own is worth its start, half a second."""
@@ -55,13 +57,14 @@ def gather(
     division = source.divided() if isinstance(source, Source) else None
     if division is not None:
         how, wanted = Sums(requests, max_peers), jobs or _worth(source)
+        _log.debug("to be read by %s of engine %s", wanted, engine)
         try:
             if engine == "dask":
                 return dask.gather(division, scheduler, jobs, how)
             if wanted > 1:
                 return processes.gather(division, wanted, how)
         except Undividable:
-            pass
+            _log.debug("a record goes on from one portion to the next: one process reads")
     return gather_inline(source, requests=requests, max_peers=max_peers)
 
 

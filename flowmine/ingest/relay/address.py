@@ -72,7 +72,7 @@ class Server:
         """What is sent with every call."""
         if not self.username:
             return ()
-        token = b64encode(f"{self.username}:{self.password}".encode()).decode()
+        token = b64encode(f"{self.username}:{self.password}".encode("utf-8", "surrogateescape")).decode()
         return (("authorization", f"Basic {token}"),)
 
     @property
@@ -92,6 +92,10 @@ def place_of(address: str) -> Place:
     >>> place_of("unix:///var/run/cilium/hubble.sock").path
     '/var/run/cilium/hubble.sock'
     """
+    if "@" in address and not address.startswith("unix:"):  # not repeated: it may hold a password
+        raise UsageError(
+            "an address names no user: write host:port, and --basic-auth-username and HUBBLE_BASIC_AUTH_PASSWORD"
+        )
     if address.startswith("unix:"):
         path = address.removeprefix("unix:")
         path = path.removeprefix("//") if path.startswith("///") else path

@@ -1,5 +1,6 @@
 """A stream of flows that does not end by itself: connect, ask, watch, and after a failure do so again."""
 
+import logging
 import random
 import threading
 import time
@@ -18,6 +19,7 @@ from flowmine.ingest.relay.watch import Watch
 
 __all__ = ["Chunk", "Counts", "Interrupted", "Returned", "Session", "Timing"]
 
+_log = logging.getLogger(__name__)
 _FOR_GOOD = frozenset({"INVALID_ARGUMENT", "PERMISSION_DENIED", "UNAUTHENTICATED", "UNIMPLEMENTED"})
 
 _GREETING = 8
@@ -193,6 +195,7 @@ class Session:
     def _pause(self, attempt: int, over: float | None) -> None:
         """Wait before the next attempt, unless stopped; no longer than there is time."""
         wait = self._timing.wait(attempt, self._chance())
+        _log.debug("waiting %.1f s before asking %s again", wait, self.server.address)
         self._stopped.wait(wait if over is None else max(0.0, min(wait, over - self._clock())))
 
     def _open(self) -> Connection:
@@ -205,6 +208,7 @@ class Session:
             raise
         self.counts.connections += 1
         self._connection = connection
+        _log.debug("connected to %s, for the %s. time", self.server.address, self.counts.connections)
         return connection
 
     def _stream(self, tick: float, over: float | None) -> Iterator[Chunk | Returned]:

@@ -1,0 +1,70 @@
+"""Ctrl-C, SIGTERM and a closed terminal, at any moment: the work is broken off, cleaned up after, and told in a line."""
+
+import _thread
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+__all__ = ["Broken", "broken_by", "catching", "ignore"]
+
+_WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal is gone"}
+_came: list[int] = []
+
+
+class Broken(KeyboardInterrupt):
+    """A signal broke the work off."""
+
+
+def broken_by() -> tuple[int, str] | None:
+    """Return the signal that came, and a word for it; None for none."""
+    if not _came:
+        return None
+    return _came[0], _WORDS[signal.Signals(_came[0])]
+
+
+def ignore() -> None:
+    """Let nothing break off the cleaning up."""
+    if threading.current_thread() is threading.main_thread():
+        for number in _WORDS:
+            signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def catching() -> Iterator[None]:
+    """Within the block a signal raises `Broken`, wherever the program is; one that is ignored stays so (`nohup`).
+
+    Where Python cannot pass on what is raised (in a destructor, in a callback of a library), it is raised again after.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _came.clear()
+    before = {number: signal.getsignal(number) for number in _WORDS}
+    hook = sys.unraisablehook
+
+    def raised_again(told: Any) -> None:
+        if isinstance(told.exc_value, KeyboardInterrupt):
+            _thread.interrupt_main(signal.Signals(_came[0] if _came else signal.SIGINT))
+        else:
+            hook(told)
+
+    sys.unraisablehook = raised_again
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, _raise)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+        for number, handler in before.items():
+            if signal.getsignal(number) is _raise and handler is not None:
+                signal.signal(number, handler)
+
+
+def _raise(number: int, _frame: FrameType | None) -> None:
+    _came.append(number)
+    raise Broken
