@@ -94,6 +94,14 @@ def test_a_folder_is_written_whole_and_again(tmp_path):
     assert ["out"] == [path.name for path in tmp_path.iterdir()]
 
 
+def test_no_policies_are_an_empty_folder(tmp_path):
+    """A capture from which no policy comes is no error: the folder is made, and what it held stays."""
+    assert () == write_folder({}, tmp_path / "out")
+    assert [] == list((tmp_path / "out").iterdir())
+    (tmp_path / "out" / "api.yaml").write_text("a")
+    assert ("api.yaml",) == write_folder({}, tmp_path / "out")
+
+
 def test_a_failed_write_leaves_nothing(tmp_path):
     """A target that cannot be written is an error in words, and nothing partial stays."""
     (tmp_path / "file").write_text("")
