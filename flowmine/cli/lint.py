@@ -63,6 +63,7 @@ def lint(
     from flowmine.advise.lint import RULES, context_of, findings_of
     from flowmine.policy.files import load
     from flowmine.report import ci
+    from flowmine.report.findingsmarkdown import as_markdown
 
     chosen = _chosen(rules, skipped)
     loaded = load(*policies)
@@ -80,7 +81,7 @@ def lint(
         "json": ci.as_json,
         "sarif": ci.as_sarif,
         "junit": ci.as_junit,
-        "md": ci.as_markdown,
+        "md": as_markdown,
     }
     click.echo(printers[output](report), nl=False)
     for passed in loaded.skipped:

@@ -91,10 +91,11 @@ def _printed(output: str, loaded: Loaded, findings: list[Finding]) -> str:
         return _as_json(loaded, findings)
     from flowmine.advise.policyfindings import PROBLEM_RULES, document_name, problem_findings
     from flowmine.report import ci
+    from flowmine.report.findingsmarkdown import as_markdown
 
     checked = list(dict.fromkeys(map(document_name, loaded.documents)))
     report = ci.Report("validate", PROBLEM_RULES, checked, with_lines(problem_findings(findings)))
-    return {"sarif": ci.as_sarif, "junit": ci.as_junit, "md": ci.as_markdown}[output](report)
+    return {"sarif": ci.as_sarif, "junit": ci.as_junit, "md": as_markdown}[output](report)
 
 
 def _as_table(findings: list[Finding]) -> str:

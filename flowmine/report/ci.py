@@ -1,4 +1,4 @@
-"""Findings for continuous integration: SARIF 2.1.0, JUnit XML and markdown; one renderer for every check."""
+"""Findings for continuous integration: SARIF 2.1.0, JUnit XML, JSON and text; one renderer for every check."""
 
 import json
 import re
@@ -11,11 +11,10 @@ from xml.sax.saxutils import escape, quoteattr
 from flowmine import __version__
 from flowmine.advise.finding import Finding, Level, RuleInfo
 
-__all__ = ["Report", "as_json", "as_junit", "as_markdown", "as_sarif", "as_table", "fails"]
+__all__ = ["Report", "as_json", "as_junit", "as_sarif", "as_table", "fails"]
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_MARKS = {Level.ERROR: "❌ error", Level.WARNING: "⚠️ warning", Level.NOTE: "note"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,56 +125,6 @@ def _text(text: str) -> str:
 
 def _attribute(text: str) -> str:
     return quoteattr(_NOT_XML.sub("�", text), {"\n": "&#10;", "\t": "&#9;", "\r": "&#13;"})
-
-
-def as_markdown(report: Report) -> str:
-    """Return markdown for a pull request's comment: a line on the whole, and a table of findings a file."""
-    counts = [
-        f"{number} {level.value}{'s' * (number != 1)}" for level in Level if (number := _count(report, level))
-    ]
-    lines = [
-        f"## flowmine {report.tool}",
-        "",
-        f"{len(report.checked)} checked: {', '.join(counts) or 'nothing found'}.",
-    ]
-    files = dict.fromkeys(finding.file for finding in report.findings)
-    for file in files:
-        lines += [
-            "",
-            f"### {_code(file)}" if file else "",
-            "",
-            "| | rule | where | what | fix |",
-            "|---|---|---|---|---|",
-        ]
-        for finding in (each for each in report.findings if each.file == file):
-            where = f"{_code(finding.policy)} {_code(finding.path)}" + (
-                f" line {finding.line}" if finding.line else ""
-            )
-            cells = (
-                _MARKS[finding.level],
-                _code(finding.rule),
-                where,
-                _cell(finding.message),
-                _cell(finding.fix),
-            )
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, ""])
-
-
-def _count(report: Report, level: Level) -> int:
-    return sum(finding.level is level for finding in report.findings)
-
-
-def _cell(text: str) -> str:
-    """Return text that means itself in a table's cell: policies are hostile."""
-    plain = "".join(char if char.isprintable() else " " for char in text)
-    return re.sub(r"([\\`*_{}\[\]<>()#!|~&@])", r"\\\1", plain)
-
-
-def _code(text: str) -> str:
-    """Return text as code in a table's cell; backticks and bars cannot end it."""
-    plain = "".join(char if char.isprintable() else " " for char in text).replace("`", "ʼ").replace("|", "¦")
-    return f"`{plain}`" if plain.strip() else ""
 
 
 def as_json(report: Report) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from flowmine.advise.diff import Change, Difference
 from flowmine.ports import ICMP, MAX_PORT, TRANSPORTS, PortSet
-from flowmine.report.marks import escaped
+from flowmine.report.comment import comment, rows
 from flowmine.report.tables import Column, Table
 
 __all__ = ["diff_markdown", "diff_records", "diff_table", "ports_told"]
@@ -78,15 +78,11 @@ def diff_records(found: Sequence[Difference]) -> list[dict[str, Any]]:
 
 
 def diff_markdown(found: Sequence[Difference]) -> Iterator[str]:
-    """Yield the lines of a pull request's comment."""
-    counts = [f"{sum(each.change is kind for each in found):,} {kind}" for kind in Change]
-    yield "## flowmine diff"
-    yield ""
-    yield f"{', '.join(counts)}." if found else "The policies mean the same."
-    table = diff_table(found)
-    if table.rows:
-        yield ""
-        yield f"| {' | '.join(column.heading for column in table.columns)} |"
-        yield f"|{'|'.join('---' for _ in table.columns)}|"
-        for row in table.rows:
-            yield f"| {' | '.join(map(escaped, row))} |"
+    """Yield the lines of a pull request's comment: a table for each kind of change, what is newly allowed first."""
+    counts = [(kind, [each for each in found if each.change is kind]) for kind in Change]
+    told = ", ".join(f"{len(some):,} {kind}" for kind, some in counts if some)
+    parts = [rows(kind.value, diff_table(some)) for kind, some in counts if some]
+    whole = "flowmine diff -o json has all of them."
+    yield from comment(
+        "flowmine diff", [f"{told}." if found else "The policies mean the same."], parts, whole
+    )

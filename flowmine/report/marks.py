@@ -1,19 +1,28 @@
 """Text that came from a capture or a policy, made safe for markdown: it means itself, whatever it holds."""
 
 import re
+from html import escape
 
-__all__ = ["code", "escaped", "fenced"]
+__all__ = ["code", "escaped", "fenced", "in_html"]
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#!|~&@])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#!|~&])")
+_LINKED = re.compile(r"@|#(?=\d)|:(?=//)|(?<=www)\.", re.I)
+_NO_LINK = {"@": "@\u200b", "#": "#\u200b", ":": "\\:", ".": "\\."}
+"""What readers of markdown would make of text: mentions, references to issues, links; a space of no width is no end of a word."""
 
 
 def escaped(text: str) -> str:
-    """Return text that means itself in a line or a table's cell.
+    """Return text that means itself in a line or a table's cell, and notifies, references and links nobody.
 
     >>> escaped("a|b")
     'a\\\\|b'
     """
-    return _SPECIAL.sub(r"\\\1", _one_line(text))
+    return _LINKED.sub(lambda found: _NO_LINK[found[0]], _SPECIAL.sub(r"\\\1", _one_line(text)))
+
+
+def in_html(text: str) -> str:
+    """Return text that means itself, and notifies and references nobody, between tags of HTML within markdown."""
+    return escape(re.sub("([@#])", "\\1\u200b", _one_line(text)))
 
 
 def code(text: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flowmine.advise.simulate import Shift, ShiftKind, Simulation
+from flowmine.report.comment import bullets, clipped, comment, rows
 from flowmine.report.dropview import end_record, requests_told, time_text
 from flowmine.report.marks import code, escaped
 from flowmine.report.page import page
@@ -139,25 +140,23 @@ def _record(shift: Shift) -> dict[str, Any]:
 
 
 def simulation_markdown(found: Simulation) -> Iterator[str]:
-    """Yield the lines of a pull request's comment: what changes, and what each policy covers."""
-    yield "## flowmine simulate"
-    yield ""
-    yield from (f"{escaped(line)}.  " for line in simulation_lines(found))
-    for table in (simulation_table(found), coverage_table(found)):
-        if table.rows:
-            yield ""
-            yield f"| {' | '.join(column.heading for column in table.columns)} |"
-            yield f"|{'|'.join('---:' if column.number else '---' for column in table.columns)}|"
-            for row in table.rows:
-                cells = (
-                    cell if column.number else escaped(cell)
-                    for column, cell in zip(table.columns, row, strict=True)
-                )
-                yield f"| {' | '.join(cells)} |"
-    if found.unused:
-        yield ""
-        yield "Entries that no flow used:"
-        yield from (f"- {code(entry)}" for entry in found.unused)
+    """Yield the lines of a pull request's comment: what would break first, what each policy covers folded."""
+    changes = [(kind, found.of(kind)) for kind in ShiftKind]
+    parts = [
+        rows(kind.value, Table(_COLUMNS, tuple(map(_row, shifts))), 0 if kind is ShiftKind.NOISE else 20)
+        for kind, shifts in changes
+        if shifts
+    ]
+    governed = [f"{escaped(clipped(each.title))}: {'+'.join(each.sides)}" for each in found.governed]
+    parts += [
+        bullets("workloads newly governed" if found.against else "workloads governed", governed),
+        bullets("entries that no flow used", [code(clipped(entry)) for entry in found.unused]),
+        rows("what each policy covers", coverage_table(found), 0),
+    ]
+    whole = "flowmine simulate -o json has all of it."
+    yield from comment(
+        "flowmine simulate", simulation_lines(found), [part for part in parts if part.items], whole
+    )
 
 
 def simulation_page(found: Simulation) -> str:

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowmine.advise.finding import Finding, Level, RuleInfo
-from flowmine.report.ci import Report, as_json, as_junit, as_markdown, as_sarif, as_table, fails
+from flowmine.report.ci import Report, as_json, as_junit, as_sarif, as_table, fails
+from flowmine.report.findingsmarkdown import as_markdown
 
 RULES = (
     RuleInfo("split-ports", "toPorts as a rule of its own", Level.WARNING),
@@ -210,22 +211,26 @@ def test_junit_survives_hostile_names(tmp_path: Any) -> None:
     assert "\x1b" not in "".join(root.itertext())
 
 
-def test_markdown_is_one_table_a_file() -> None:
-    """A line on the whole, and a row a finding beneath its file."""
+def test_markdown_has_a_table_for_each_level() -> None:
+    """A line on the whole, what is graver first, and notes folded; a row says rule, place, what and fix."""
     lines = as_markdown(REPORT).splitlines()
-    assert "3 checked: 1 warning, 1 note." in lines
-    assert [line for line in lines if line.startswith("###")] == ["### `dir/a b.yaml`", "### `b.yaml`"]
+    assert "3 checked: 1 warning, 1 note.  " in lines
+    assert ["### ⚠️ warnings"] == [line for line in lines if line.startswith("###")]
+    assert lines.index("### ⚠️ warnings") < lines.index("<details><summary>notes: 1</summary>")
     (row,) = [line for line in lines if "split-ports" in line]
-    assert "`CiliumNetworkPolicy/shop/a` `spec.ingress[0]` line 7 | admits anybody | put it beside |" in row
+    assert (
+        "| `split-ports` | `dir/a b.yaml:7` `CiliumNetworkPolicy/shop/a` `spec.ingress[0]` | admits anybody | put it beside |"
+        == row
+    )
 
 
 def test_markdown_lets_no_text_break_out_of_its_cell() -> None:
     """A hostile text stays in its cell: no more bars, no tags, no links, no line ends."""
-    rows = [line for line in as_markdown(EVIL).splitlines() if "❌" in line]
-    assert 1 == len(rows)
-    assert 6 == rows[0].replace("\\|", "").count("|")
-    cells = re.split(r"(?<!\\)\|", rows[0])
-    assert all(text not in cells[4] for text in ("](javascript", " <b>", "`]"))
+    (row,) = [line for line in as_markdown(EVIL).splitlines() if "javascript" in line]
+    cells = re.split(r"(?<!\\)\|", row)
+    assert ["", ""] == [cells[0], cells[-1]]
+    assert 4 == len(cells[1:-1])
+    assert all(text not in cells[3] for text in ("](javascript", " <b>", "`]"))
 
 
 def test_the_table_has_one_place_a_finding() -> None:
