@@ -1,5 +1,6 @@
 """The frame of the command line: what is listed, what becomes of errors, pipes, Ctrl-C and odd locales."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -69,9 +70,11 @@ def test_an_error_for_the_user_is_one_line_and_exit_2() -> None:
 
 
 def test_a_bug_keeps_its_traceback() -> None:
-    """Any other error reaches the interpreter as it is."""
-    result = CliRunner().invoke(failing(KeyError("x")), ["fail"])
-    assert isinstance(result.exception, KeyError)
+    """Any other error is told whole, and its exit code is not that of findings."""
+    for error in (KeyError("x"), OSError(errno.EBADF, "x")):
+        result = CliRunner().invoke(failing(error), ["fail"])
+        told = (result.exit_code, "Traceback" in result.stderr, type(error).__name__ in result.stderr)
+        assert told == (70, True, True)
 
 
 def test_an_interruption_is_one_line_and_exit_130() -> None:
