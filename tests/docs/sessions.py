@@ -28,7 +28,7 @@ from tests.docs.places import ROOT, clustered, end, free_port, listens, replayed
 __all__ = ["Block", "Shell", "blocks", "differences", "opened", "rewritten"]
 
 SAMPLE = "three-tier"
-_FENCE = re.compile(r"^```(?P<kind>\w+)(?P<needs>[^\n]*)\n(?P<text>.*?)^```$", re.M | re.S)
+_FENCE = re.compile(r"^(?P<fence>`{3,})(?P<kind>\w+)(?P<needs>[^\n`]*)\n(?P<text>.*?)^(?P=fence)$", re.M | re.S)
 _ADDRESS = re.compile(r"localhost:(\d+)")
 
 
@@ -59,7 +59,7 @@ def rewritten(page: str, shell: "Shell") -> str:
         block = _block(found)
         if block.kind != "console":
             return found[0]
-        return f"```console{found['needs']}\n{shell.session(block)}```"
+        return f"{found['fence']}console{found['needs']}\n{shell.session(block)}{found['fence']}"
 
     return _FENCE.sub(fresh, page)
 
