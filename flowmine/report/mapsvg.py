@@ -10,6 +10,7 @@ from markupsafe import escape
 
 from flowmine.report.map import Frame, Map, Slot
 from flowmine.report.page import asset
+from flowmine.report.redact import shown
 from flowmine.report.view import OUTCOMES, View
 from flowmine.report.wires import Wire, wires
 
@@ -116,15 +117,20 @@ def _word(kind: str) -> str:
 
 
 def _text(x: int, y: int, kind: str, text: str) -> str:
-    return _element("text", {"x": x, "y": y, "class": kind}, str(escape(text)))
+    return _element("text", {"x": x, "y": y, "class": kind}, _safe(text))
 
 
 def _title(text: str) -> str:
-    return _element("title", {}, str(escape(shortened(text, 300))))
+    return _element("title", {}, _safe(shortened(text, 300)))
+
+
+def _safe(value: object) -> str:
+    """Return a value as text that means itself: XML has no place for controls, nor for halves of characters."""
+    return str(escape(shown(str(value))))
 
 
 def _element(tag: str, attributes: Mapping[str, object], *inside: str) -> str:
-    written = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
+    written = "".join(f' {name}="{_safe(value)}"' for name, value in attributes.items())
     return f"<{tag}{written}>{''.join(_lines(inside))}</{tag}>"
 
 

@@ -1,5 +1,6 @@
 """The map: columns by direction, boxes that never overlap, folding, lines, and the SVG of it."""
 
+from dataclasses import replace
 from itertools import combinations
 from xml.etree import ElementTree
 
@@ -214,3 +215,14 @@ def test_lines_stay_within_the_picture(view):
                 x = sum(weight * at for weight, at in zip(weights, numbers[::2], strict=True))
                 y = sum(weight * at for weight, at in zip(weights, numbers[1::2], strict=True))
                 assert 0 <= x <= plan.width and 0 <= y <= plan.height
+
+
+def test_controls_in_names_break_no_picture():
+    """Control characters, halves of characters and marks that turn text round are shown by their number, in every text."""
+    name = "a\x00\x1b[31mb\u202ec\ud800\x7f\uffff"
+    view = replace(drawn_view([(f"shop{name}/web{name}", f"shop{name}/api")]), title=f"map{name}")
+    text = map_svg(view, maps(view)[0])
+    root = ElementTree.fromstring(text.encode())
+    texts = [*root.itertext(), *(value for each in root.iter() for value in each.attrib.values())]
+    assert [] == [each for each in texts if not each.replace("\n", " ").isprintable()]
+    assert 3 <= sum("⟨1b⟩[31mb⟨202e⟩c⟨d800⟩⟨7f⟩⟨ffff⟩" in each for each in texts)
