@@ -3,12 +3,19 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from flowmine.ingest.stretches import Stretches
 
-__all__ = ["LONGEST", "Block", "Unreadable"]
+__all__ = ["LONGEST", "Block", "Unreadable", "line_ends"]
 
 LONGEST = 32 << 20
 """The longest line or value that is read, in bytes."""
+
+
+def line_ends(data: bytes | memoryview) -> int:
+    """Count line ends; several times as fast as `bytes.count`."""
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == 10))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +41,9 @@ class Block:
     def parts(self, spans: Iterable[tuple[int, int]]) -> Iterator["Block"]:
         """Yield stretches of whole lines of this block as blocks; ``spans`` say in order where they begin and end."""
         done = before = 0
+        every = memoryview(self.data)
         for start, stop in spans:
-            before += self.data.count(b"\n", done, start)
+            before += line_ends(every[done:start])
             done = start
             lines = self.data[start:stop]
             places = self.places and self.places[before : before + lines.count(b"\n") + 1]

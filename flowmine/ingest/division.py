@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from flowmine.errors import InputError
-from flowmine.ingest.blocks import Block, Unreadable
+from flowmine.ingest.blocks import Block, Unreadable, line_ends
 from flowmine.ingest.captureread import Kept, Stored
 from flowmine.ingest.captureshelf import Shelf
 from flowmine.ingest.columns import Builder
@@ -44,7 +44,7 @@ __all__ = [
     "Whole",
 ]
 
-_BLOCK = 3 << 20
+_BLOCK = 6 << 20
 
 Keys: TypeAlias = npt.NDArray[np.uint64] | None
 """A key for the uuid of each flow; None where none has a uuid."""
@@ -123,7 +123,7 @@ class Reader:
         for block in self._blocks(portion.content):
             made += self._builder.in_order(lines.rows(block, self._builder.tools))
             share.lines = (
-                block.first - 1 + block.data.count(b"\n") if isinstance(block, Block) else block.line
+                block.first - 1 + line_ends(block.data) if isinstance(block, Block) else block.line
             )
         share.events, share.failure, share.waits = lines.events, lines.failure, lines.waits
         if not made:
