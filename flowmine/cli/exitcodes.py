@@ -135,6 +135,10 @@ CLASSES: dict[str, tuple[Class, ...]] = {
         *_READING,
     ),
     "migrate": (Class("changed", "a window was brought up to date"),),
+    "doctor": (
+        Class("problem", "something is missing, does not answer, or will lose flows", fails=True),
+        Class("note", "something to know of, or a problem"),
+    ),
 }
 """Command -> what it can find, gravest first. Commands that are not here find nothing: 0, or an error."""
 

@@ -16,7 +16,7 @@ from flowmine.errors import UsageError
 if TYPE_CHECKING:
     from flowmine.ingest.relay import Relay, Server
 
-__all__ = ["Live", "live_of", "server_options", "stopped_by_interrupt"]
+__all__ = ["Live", "connection_options", "live_of", "server_options", "stopped_by_interrupt"]
 
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (
@@ -41,8 +41,8 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--tls-server-name",), {"metavar": "NAME", "help": "Name that the server's certificate is for."}),
     (("--basic-auth-username",), {"metavar": "NAME", "help": "User, where the server asks."}),
     (("--basic-auth-password",), {"metavar": "TEXT", "help": "Password (or HUBBLE_BASIC_AUTH_PASSWORD)."}),
-    (("--for", "lasting"), {"metavar": "DURATION", "help": "Follow for so long (10m), then answer."}),
 )
+_LASTING = (("--for", "lasting"), {"metavar": "DURATION", "help": "Follow for so long (10m), then answer."})
 
 _OF_FORWARD = frozenset({"kube-context", "kube-namespace", "kubeconfig"})
 _SHARED = ("kubeconfig", True)
@@ -118,8 +118,17 @@ def _as_ever() -> Iterator[None]:
 
 def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of a live server; of those that it has already (``--kubeconfig``) it keeps its own."""
+    return _with_options(function, (*_OPTIONS, _LASTING))
+
+
+def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a live server that is not read for a while, and so none of how long."""
+    return _with_options(function, _OPTIONS)
+
+
+def _with_options(function: Callable[..., Any], options: tuple[Any, ...]) -> Callable[..., Any]:
     own = {name for param in getattr(function, "__click_params__", ()) for name in param.opts}
-    for names, how in reversed(_OPTIONS):
+    for names, how in reversed(options):
         if not own.intersection(names):
             function = click.option(*names, **how)(function)
     return function

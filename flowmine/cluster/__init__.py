@@ -16,7 +16,7 @@ from flowmine.engine.policyset import PolicySet
 from flowmine.errors import InputError
 from flowmine.labels import CLUSTER_KEY
 
-__all__ = ["Cluster", "ClusterEndpoint", "cluster_name", "connect"]
+__all__ = ["RESOURCES", "Cluster", "ClusterEndpoint", "cluster_name", "connect"]
 
 _CNP = Resource("CiliumNetworkPolicy", "ciliumnetworkpolicies", "cilium.io", ("v2",))
 _CCNP = Resource("CiliumClusterwideNetworkPolicy", "ciliumclusterwidenetworkpolicies", "cilium.io", ("v2",))
@@ -25,6 +25,9 @@ _GROUPS = Resource("CiliumCIDRGroup", "ciliumcidrgroups", "cilium.io", ("v2", "v
 _IDENTITIES = Resource("CiliumIdentity", "ciliumidentities", "cilium.io", ("v2",))
 _ENDPOINTS = Resource("CiliumEndpoint", "ciliumendpoints", "cilium.io", ("v2",))
 _NAMESPACES = Resource("Namespace", "namespaces", "", ("v1",))
+
+RESOURCES = (_CNP, _CCNP, _KNP, _GROUPS, _IDENTITIES, _ENDPOINTS, _NAMESPACES)
+"""All that is ever listed."""
 
 
 @dataclass(frozen=True, slots=True)

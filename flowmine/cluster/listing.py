@@ -62,6 +62,19 @@ class Listing:
                 continue
         return None
 
+    def served(self, resource: Resource) -> str | None:
+        """Return the version in which a kind is served, by a list of one object; None where it is not.
+
+        Raise InputError as `objects` does.
+        """
+        for version in resource.versions:
+            try:
+                self._get(resource, version, 1, None)
+            except _NotServed:
+                continue
+            return version
+        return None
+
     def _list(self, resource: Resource, version: str) -> Iterator[Manifest]:
         """Yield the objects, the list begun again where it grew too old, at last without pages."""
         api = f"{resource.group}/{version}" if resource.group else version

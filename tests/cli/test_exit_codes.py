@@ -236,6 +236,8 @@ CASES: dict[tuple[str, str], Callable[[Bench, bool], Line]] = {
     ("lint", "warning"): lambda b, found: (_split(b) if found else b.open,),
     ("lint", "note"): lambda b, found: (_split(b) if found else b.open,),
     ("migrate", "changed"): _migrated,
+    ("doctor", "problem"): lambda b, found: _kept(b, 1 if found else 5),
+    ("doctor", "note"): lambda b, found: _kept(b, 0 if found else 5),
     **{
         (command, name): lambda b, found, command=command, name=name: _read(command, b, found, name)  # type: ignore[misc]
         for command in (*READERS, "lint")
@@ -277,6 +279,18 @@ def _split(b: Bench) -> str:
 def _warned(b: Bench) -> Line:
     """A policy with an unknown field, which the API server drops with a warning."""
     return (b.policy({"fromEndpoints": [{}]}, surplus=1), "--unknown", "prune")
+
+
+def _kept(bench: Bench, backups: int) -> tuple[str, ...]:
+    """A capture whose exporter keeps nothing too long, everything, or enough."""
+    interval = "8760h" if backups == 1 else "1h"
+    return (
+        bench.flows(record(1), record(2)),
+        "--exporter-file-max-backups",
+        str(backups),
+        "--interval",
+        interval,
+    )
 
 
 @pytest.fixture

@@ -133,6 +133,12 @@ class Session:
                 raise self._error(failure) from failure
         return self.status
 
+    def close(self) -> None:
+        """Hang up where `connect` was all that was wanted."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
     def stop(self) -> None:
         """End the stream, from any thread or a signal handler; what has arrived is still passed on."""
         self._stopped.set()

@@ -32,6 +32,9 @@ class Node:
     connected: bool
     uptime: int
     """Nanoseconds since its agent started; 0 where unknown."""
+    capacity: int = 0
+    seen: int = 0
+    """Flows since its agent started, those that are no more held among them."""
 
     def came_back(self, before: "Node") -> bool:
         """Tell whether the node was away since ``before`` was told: restarted, moved, or disconnected then."""
@@ -41,7 +44,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What ServerStatus and GetNodes told. Without relay, of an agent itself, ``nodes`` are none."""
+    """What ServerStatus and GetNodes told. Without relay, of an agent itself, ``nodes`` are none.
+
+    ``seen`` counts flows since the start, ``uptime`` (nanoseconds) is how long ago that was.
+    """
 
     version: str = ""
     buffered: int = 0
@@ -51,6 +57,8 @@ class Status:
     unavailable: int | None = None
     unavailable_nodes: tuple[str, ...] = ()
     nodes: tuple[Node, ...] = ()
+    seen: int = 0
+    uptime: int = 0
 
     def sentences(self, address: str) -> Iterator[str]:
         """Yield what is shown at the start: one line on the server, one on nodes that do not answer."""
@@ -87,6 +95,8 @@ def status_of(connection: Connection, timeout: float) -> Status:
         unavailable=told.num_unavailable_nodes.value if told.HasField("num_unavailable_nodes") else None,
         unavailable_nodes=tuple(told.unavailable_nodes),
         nodes=nodes_of(connection, timeout),
+        seen=told.seen_flows,
+        uptime=told.uptime_ns,
     )
 
 
@@ -99,6 +109,14 @@ def nodes_of(connection: Connection, timeout: float) -> tuple[Node, ...]:
     except (Refused, DecodeError):
         return ()
     return tuple(
-        Node(node.name, node.version, node.address, node.state == _CONNECTED, node.uptime_ns)
+        Node(
+            node.name,
+            node.version,
+            node.address,
+            node.state == _CONNECTED,
+            node.uptime_ns,
+            node.max_flows,
+            node.seen_flows,
+        )
         for node in told.nodes
     )
