@@ -111,7 +111,15 @@ def _open(text: bytes, partials: Partials, depth: int) -> Iterator[bytes]:
     elif prefix := _PREFIX.fullmatch(text):
         yield from _open(prefix["text"], partials, depth + 1)
     elif text:
-        raise ValueError("not JSON")
+        raise ValueError("not a Hubble event" if _is_json(text) else "not JSON")
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def _open_item(item: bytes, partials: Partials, depth: int) -> Iterator[bytes]:

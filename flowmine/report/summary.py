@@ -9,6 +9,8 @@ from flowmine.report.tables import clean
 __all__ = ["summary_lines"]
 
 _SHOWN = 5
+_REASONS = 20
+"""How many reasons for skipping are told; a capture has few, a hostile one any number."""
 
 
 def summary_lines(ledger: Ledger, facts: Iterable[str] = ()) -> Iterator[str]:
@@ -33,8 +35,8 @@ def _window(ledger: Ledger) -> str:
 
 
 def _troubles(ledger: Ledger) -> Iterator[str]:
+    yield from _skipped(ledger)
     if ledger.bad:
-        yield f"{_counted(ledger.bad, 'line')} skipped: {_sources(ledger, 'skipped')}"
         yield from (f"  {place}" for place in ledger.named)
         if ledger.bad > len(ledger.named):
             yield f"  and {ledger.bad - len(ledger.named):,} more"
@@ -57,6 +59,18 @@ def _troubles(ledger: Ledger) -> Iterator[str]:
     yield from ledger.notes
 
 
+def _skipped(ledger: Ledger) -> Iterator[str]:
+    """Yield how many lines were skipped, how many fields and events that are no flows were passed over, and why each."""
+    others = ledger.total("skipped") - ledger.bad
+    parts = [f"{_counted(ledger.bad, 'line')} skipped"] if ledger.bad else []
+    if others:
+        parts.append(
+            f"{others:,} field{'s or other events' if others > 1 else ' or other event'} passed over"
+        )
+    if parts:
+        yield f"{', '.join(parts)}: {_sources(ledger, 'skipped', _REASONS)}"
+
+
 def _gaps(ledger: Ledger) -> Iterator[str]:
     """Yield what was missed of which node, from when to when; the first few."""
     gaps = [
@@ -75,10 +89,10 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count:,} times"
 
 
-def _sources(ledger: Ledger, kind: str) -> str:
+def _sources(ledger: Ledger, kind: str, most: int = _SHOWN) -> str:
     counts = list(ledger.sources(kind).items())
-    shown = [f"{source} {count:,}" for source, count in counts[:_SHOWN]]
-    return ", ".join(shown) + (f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else "")
+    shown = [f"{source} {count:,}" for source, count in counts[:most]]
+    return ", ".join(shown) + (f" and {len(counts) - most:,} more" if len(counts) > most else "")
 
 
 def _counted(count: int, noun: str) -> str:

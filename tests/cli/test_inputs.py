@@ -70,6 +70,22 @@ def test_every_trouble_is_told() -> None:
     assert lines[13:] == ["notes.txt: left out"]
 
 
+def test_every_kind_of_skipping_is_told_with_its_reason() -> None:
+    """Fields and events that are no flows are told where no line was bad, and beside bad lines."""
+    ledger = Ledger()
+    ledger.add("skipped", "unknown verdict 'FOO'")
+    assert told(ledger)[1] == "1 field or other event passed over: unknown verdict 'FOO' 1"
+    ledger.add("skipped", "agent_event", count=1200)
+    ledger.add_bad("a.jsonl:7", "not JSON")
+    assert told(ledger)[1:] == [
+        "1 line skipped, 1,201 fields or other events passed over: agent_event 1,200, not JSON 1, unknown verdict 'FOO' 1",
+        "  a.jsonl:7: not JSON",
+    ]
+    for number in range(40):
+        ledger.add("skipped", f"reason {number:02}")
+    assert told(ledger)[1].endswith("reason 17 1 and 23 more")
+
+
 def test_hostile_names_are_shown_and_not_sent() -> None:
     """A file or a reason cannot drive the terminal that reads the summary."""
     ledger = Ledger()
