@@ -31,7 +31,14 @@ __all__ = ["explain"]
     help="The policies to explain: a file, a folder, or - for stdin. Repeatable.",
 )
 @agent_options
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it; json holds every edge.",
+)
 @click.option(
     "-d", "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="PATH", help="Write to a file."
 )

@@ -78,7 +78,11 @@ class WholeTrafficCommand(WindowCommand):
 )
 @click.option("--dry-run", is_flag=True, help="With --into: print the unified diff and write nothing.")
 @click.option(
-    "--per", type=click.Choice(["workload", "namespace", "flow"]), default="workload", show_default=True
+    "--per",
+    type=click.Choice(["workload", "namespace", "flow"]),
+    default="workload",
+    show_default=True,
+    help="What one policy is for; what they allow together is the same.",
 )
 @click.option(
     "--format",
