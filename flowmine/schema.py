@@ -6,6 +6,7 @@ of Hubble's names each (`ENUMS`), the same in every chunk, so that they can be g
 
 import pyarrow as pa
 
+from flowmine.arrow import without_pandas
 from flowmine.errors import SchemaError
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "check",
     "enum_type",
 ]
+
+without_pandas()
 
 VERSION = 2
 """Of all tables below; stored files carry it. Version 1 had no names and identities of pods in FLOWS."""

@@ -122,9 +122,7 @@ class Reader:
         made: list[pa.RecordBatch] = []
         for block in self._blocks(portion.content):
             made += self._builder.in_order(lines.rows(block, self._builder.tools))
-            share.lines = (
-                block.first - 1 + line_ends(block.data) if isinstance(block, Block) else block.line
-            )
+            share.lines = block.first - 1 + line_ends(block.data) if isinstance(block, Block) else block.line
         share.events, share.failure, share.waits = lines.events, lines.failure, lines.waits
         if not made:
             return share, None

@@ -1,0 +1,34 @@
+"""Arrow without pandas until it is asked for."""
+
+import subprocess
+import sys
+
+_PROGRAM = """
+import sys
+import pyarrow as pa
+from flowmine.edges import COLUMNS, aggregate
+from flowmine.ingest import open_flows
+made = aggregate(open_flows("sample_flows/three-tier", columns=COLUMNS)).edges
+assert made.num_rows
+assert "pandas" not in sys.modules
+frame = made.to_pandas()
+assert "pandas" in sys.modules
+import pandas as pd
+assert frame.shape == made.to_pandas().shape == (made.num_rows, made.num_columns)
+assert pa.array(pd.Series([1.5, None])).to_pylist() == [1.5, None]
+assert pa.array(pd.Categorical(["a", "b", "a"])).to_pylist() == ["a", "b", "a"]
+assert pa.Table.from_pandas(frame).num_rows == made.num_rows
+"""
+
+
+def test_pandas_is_imported_for_a_data_frame_and_not_before() -> None:
+    """A capture is read to edges without pandas; afterwards Arrow and pandas exchange tables as ever."""
+    done = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=False)
+    assert (0, "") == (done.returncode, done.stderr)
+
+
+def test_pandas_imported_first_stays_in_use() -> None:
+    """Whoever imported pandas before flowmine has Arrow know it from the first array on."""
+    program = "import pandas as pd, flowmine.schema, pyarrow as pa; assert pa.array(pd.Series([None, 2.0])).null_count == 1"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (0, "") == (done.returncode, done.stderr)
