@@ -54,7 +54,9 @@ class Reading:
             max_peers=self.scale.max_peers,
         )
         folded = [
-            (row["source"], row["count"]) for row in found.ledger.to_pylist() if row["kind"] == "folded"
+            (row["source"], row["count"])
+            for row in found.ledger.select(["kind", "source", "count"]).to_pylist()
+            if row["kind"] == "folded"
         ]
         if folded:
             names = ", ".join(name for name, _ in sorted(folded, key=lambda one: (-one[1], one[0]))[:_NAMED])
