@@ -1,8 +1,9 @@
 """Following a live server at full rate: ``python -m tests.bench.tail --flows 20000000``.
 
-A replay server in a process of its own sends a generated capture over and over, each time later, as fast as it is read.
-`flowmine tail` follows it with state, to the last event, beside clients that only count: flowmine's own connection and
-a bare stub of grpcio. Printed are events a second, whether all of them arrived once, and memory at each tenth of the way.
+A server in a process of its own sends a generated capture over and over, each time later and under new uuids, as fast
+as it is read (`tests.bench.feeder`). `flowmine tail` follows it with state, to the last event, beside clients that only
+count what they get of the same fields: a bare stub of grpcio, and flowmine's own connection. Printed are events a second
+of wall clock and of one core's time, whether all of them arrived once, and memory at each tenth of the way.
 """
 
 import multiprocessing
@@ -17,8 +18,8 @@ from typing import Any
 import click
 
 from tests.bench.edges import made
+from tests.bench.feeder import serve
 from tests.bench.measure import Measured, measure
-from tests.bench.wire import counted, counted_by_grpcio, serve
 
 _TENTHS = 10
 
@@ -53,13 +54,12 @@ def follow(address: str, state: str, flows: str) -> dict[str, Any]:
                 memory.append(resident())
             return feed.flows >= total
 
-        start = time.perf_counter()
+        start, before = time.perf_counter(), time.process_time()
         for tick in tail.ticks(enough):
             last = tick
-        seconds = time.perf_counter() - start
+        rates = _rates(feed.flows, start, before)
     return {
-        "rate": feed.flows / seconds,
-        "flows": feed.flows,
+        **rates,
         "duplicates": last.tally.duplicates,
         "gaps": last.tally.gaps,
         "lost": sum(last.tally.lost.values()),
@@ -68,22 +68,52 @@ def follow(address: str, state: str, flows: str) -> dict[str, Any]:
     }
 
 
+def _request() -> bytes:
+    """Return what `tail` asks for."""
+    from flowmine.edges import COLUMNS
+    from flowmine.ingest.filters import Selection
+    from flowmine.ingest.relay.request import MASKS, flows_request
+
+    return flows_request(Selection(), follow=False, mask=MASKS[0]({*COLUMNS, "node_name"}))
+
+
 def count(address: str) -> dict[str, float]:
+    """Count with a bare stub of grpcio, its fastest way of reading."""
+    import grpc
+
+    options = [(grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1)]
+    with grpc.insecure_channel(address, options) as channel:
+        start, before = time.perf_counter(), time.process_time()
+        flows = sum(1 for _ in channel.unary_stream("/observer.Observer/GetFlows")(_request()))
+        return _rates(flows, start, before)
+
+
+def count_by_connection(address: str) -> dict[str, float]:
     """Count with flowmine's own connection."""
-    return {"rate": counted(address, True)}
+    from flowmine.ingest.relay.address import Server
+    from flowmine.ingest.relay.connection import Connection
+
+    connection = Connection(Server(address))
+    flows, start, before = 0, time.perf_counter(), time.process_time()
+    call = connection.call("/observer.Observer/GetFlows", _request())
+    while (messages := call.take(1.0, 0.1)) is not None:
+        flows += len(messages)
+    connection.close()
+    return _rates(flows, start, before)
 
 
-def count_by_grpcio(address: str) -> dict[str, float]:
-    """Count with a bare stub of grpcio."""
-    return {"rate": counted_by_grpcio(address)}
+def _rates(flows: int, start: float, before: float) -> dict[str, float]:
+    """Return flows a second since two readings of the clocks, of wall time and of the process's own."""
+    seconds, busy = time.perf_counter() - start, time.process_time() - before
+    return {"flows": flows, "rate": flows / seconds, "busy": flows / busy}
 
 
 @contextmanager
-def served(path: Path, repeat: int) -> Iterator[str]:
-    """Serve a capture so often, in a process of its own; yield the address."""
+def served(path: Path, flows: int) -> Iterator[str]:
+    """Serve so many flows, in a process of its own; yield the address."""
     context = multiprocessing.get_context("spawn")
     told, until = context.Queue(), context.Queue()
-    server = context.Process(target=serve, args=(str(path), repeat, told, until))
+    server = context.Process(target=serve, args=(str(path), flows, told, until))
     server.start()
     try:
         yield told.get(timeout=300)
@@ -93,33 +123,37 @@ def served(path: Path, repeat: int) -> Iterator[str]:
 
 
 def _line(name: str, got: Measured, base: Measured) -> str:
-    rate = got.returned["rate"]
-    share = rate / base.returned["rate"]
-    return f"{name:<40} {rate:10,.0f} flows/s {share:6.2f}x {got.peak / 1e6:6.0f} MB peak"
+    found, bare = got.returned, base.returned
+    return (
+        f"{name:<36} {found['rate']:9,.0f} flows/s ({found['rate'] / bare['rate']:.2f}x) {found['busy']:9,.0f} a core "
+        f"({found['busy'] / bare['busy']:.2f}x) {got.peak / 1e6:5.0f} MB peak"
+    )
 
 
 @click.command(help=__doc__)
 @click.option("--flows", default=20_000_000, show_default=True, help="How many events to follow.")
-@click.option("--capture", default=200_000, show_default=True, help="Size of the capture that is repeated.")
-def main(flows: int, capture: int) -> None:
+@click.option(
+    "--counted", default=2_000_000, show_default=True, help="How many the clients count that only count."
+)
+@click.option("--capture", default=50_000, show_default=True, help="Size of the capture that is repeated.")
+def main(flows: int, counted: int, capture: int) -> None:
     """Print the contenders, each beside the counting client."""
     path = made(capture)
-    repeat = max(1, -(-flows // capture))
     with tempfile.TemporaryDirectory() as state:
-        with served(path, min(repeat, 10)) as address:
-            base = measure("tests.bench.tail", "count", address)
-        with served(path, min(repeat, 10)) as address:
-            grpcio = measure("tests.bench.tail", "count_by_grpcio", address)
-        with served(path, repeat + 1) as address:
+        with served(path, counted) as address:
+            bare = measure("tests.bench.tail", "count", address)
+        click.echo(_line("a bare stub of grpcio, only counting", bare, bare))
+        with served(path, counted) as address:
+            own = measure("tests.bench.tail", "count_by_connection", address)
+        click.echo(_line("flowmine's connection, only counting", own, bare))
+        with served(path, flows) as address:
             tail = measure("tests.bench.tail", "follow", address, state, str(flows))
         size = sum(each.stat().st_size for each in Path(state).rglob("*") if each.is_file())
-    click.echo(_line("a client that only counts", base, base))
-    click.echo(_line("a bare stub of grpcio, only counting", grpcio, base))
-    click.echo(_line("flowmine tail, with state", tail, base))
+    click.echo(_line("flowmine tail, with state", tail, bare))
     found = tail.returned
     click.echo(
-        f"{found['flows']:,} flows followed: {found['duplicates']:,} twice, {found['gaps']:,} gaps, {found['lost']:,} lost, "
-        f"{found['edges']:,} edges, {size / 1e6:,.1f} MB of state"
+        f"{found['flows']:,} of {flows:,} flows followed: {found['duplicates']:,} twice, {found['gaps']:,} gaps, "
+        f"{found['lost']:,} lost, {found['edges']:,} edges, {size / 1e6:,.1f} MB of state"
     )
     told = " ".join(f"{each / 1e6:.0f}" for each in found["memory"])
     click.echo(f"memory at each tenth of the way: {told} MB")

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ from flowmine.ingest.relay.rpc import Broken, Refused, failure_of, grpc
 
 __all__ = ["WINDOW", "Call"]
 
-WINDOW = 8 << 20
+WINDOW = 4 << 20
 """How many bytes are read ahead of what was taken: the bound of memory, apart from what gRPC itself reads ahead."""
 
 _ENOUGH = 4096
@@ -29,8 +30,8 @@ class Call:
         """How many messages have arrived."""
         self._answers, self._ended = answers, ended
         self._changed = threading.Condition()
-        self._ready: list[bytes] = []
-        self._held, self._wanted = 0, 0
+        self._ready: deque[bytes] = deque()
+        self._arrived, self._taken, self._wanted = 0, 0, 0
         self._blocked_at = 0.0
         self._over = False
         self._failure: Broken | Refused | None = None
@@ -63,12 +64,14 @@ class Call:
         with self._changed:
             if self._wait(1, timeout) and linger:
                 self._wait(_ENOUGH, linger)
-            taken, self._ready, self._held = self._ready, [], 0
+            over = self._over
+            taken = [self._ready.popleft() for _ in range(len(self._ready))]
+            self._taken += sum(map(len, taken))
             if self._blocked_at:
                 self.throttled_seconds += time.monotonic() - self._blocked_at
                 self._blocked_at = 0.0
                 self._changed.notify_all()
-            if not taken and self._over:
+            if not taken and over:
                 if self._failure is not None:
                     raise self._failure
                 return None
@@ -97,15 +100,26 @@ class Call:
         self._ended(self)
 
     def _add(self, message: bytes) -> None:
-        """Keep a message, and wait where there are too many."""
+        """Keep a message, and wait where there are too many.
+
+        Mostly without the lock, which would cost as much as all else here: only this thread adds to what it counts, and
+        who waits says how many it wants before it looks whether they are here.
+        """
+        self._ready.append(message)
+        self._arrived += len(message)
+        self.messages += 1
+        if self._arrived - self._taken > WINDOW:
+            self._hold_back()
+        elif 0 < self._wanted <= len(self._ready):
+            with self._changed:
+                self._changed.notify_all()
+
+    def _hold_back(self) -> None:
+        """Read no more until what is here was taken."""
         with self._changed:
-            self._ready.append(message)
-            self._held += len(message)
-            self.messages += 1
-            if self._held > WINDOW and not self._over:
-                self.throttled += 1
-                self._blocked_at = time.monotonic()
-                self._changed.notify_all()
-                self._changed.wait_for(lambda: self._over or not self._blocked_at)
-            elif 0 < self._wanted <= len(self._ready):
-                self._changed.notify_all()
+            if self._over or self._arrived - self._taken <= WINDOW:
+                return
+            self.throttled += 1
+            self._blocked_at = time.monotonic()
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._over or not self._blocked_at)
