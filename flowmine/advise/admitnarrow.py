@@ -8,7 +8,7 @@ from flowmine.advise.admitops import Op, Path, remove, value_at
 from flowmine.advise.standpoint import Standpoint
 from flowmine.policy.model import Direction
 
-__all__ = ["narrowed"]
+__all__ = ["narrowed", "removals"]
 
 _LISTS = ("ingress", "ingressDeny", "egress", "egressDeny")
 
@@ -26,7 +26,7 @@ def narrowed(
     section, _, number = rest.partition("[")
     where: Path = (*raw_rule(manifest, rule), section, int(number.rstrip("]")))
     raw = value_at(manifest, where)
-    for ops, shown in _removals(manifest, where, raw):
+    for ops, shown in removals(manifest, where, raw):
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).removeprefix(
             "."
         )
@@ -43,9 +43,14 @@ def narrowed(
         )
 
 
-def _removals(
-    manifest: Mapping[str, Any], where: Path, raw: Mapping[str, Any]
+def removals(
+    manifest: Mapping[str, Any], where: Path, raw: Mapping[str, Any], *, closing: bool = False
 ) -> Iterator[tuple[tuple[Op, ...], Any]]:
+    """Yield what can be taken from an entry, with what that is: a peer, a port, the entry.
+
+    The last entry of a section takes the section with it where another is left; with ``closing`` it is not offered, for a
+    direction that it closed would open.
+    """
     for field, value in raw.items():
         if field != "toPorts" and isinstance(value, list) and len(value) > 1:
             for number, item in enumerate(value):
@@ -59,5 +64,7 @@ def _removals(
     entries = value_at(manifest, where[:-1])
     if len(entries) > 1:
         yield (remove(where),), [raw]
-    elif any(value_at(manifest, where[:-2]).get(name) for name in _LISTS if name != where[-2]):
+    elif not closing and any(
+        value_at(manifest, where[:-2]).get(name) for name in _LISTS if name != where[-2]
+    ):
         yield (remove(where[:-1]),), [raw]

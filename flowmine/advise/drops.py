@@ -21,10 +21,10 @@ from flowmine.engine.policyset import PolicySet
 from flowmine.policy.model import Direction
 from flowmine.synth.options import Options
 
-__all__ = ["Drop", "DropReport", "drops", "summary"]
+__all__ = ["NO_DNS_RULE", "Drop", "DropReport", "drops", "summary"]
 
 
-_NO_DNS_RULE = "toFQDNs learns addresses only from lookups that pass a rule with `rules.dns`, and no policy in force has one here"
+NO_DNS_RULE = "toFQDNs learns addresses only from lookups that pass a rule with `rules.dns`, and no policy in force has one here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def _drop(
     if any("toFQDNs" in edit.rule for edit in edits) and not advisor.learns_names(
         [known.links[row] for row in group.rows]
     ):
-        notes.append(_NO_DNS_RULE)
+        notes.append(NO_DNS_RULE)
     return Drop(group, admission, edits, also, risks, tuple(notes))
 
 

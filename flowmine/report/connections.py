@@ -10,13 +10,16 @@ from flowmine.advise.recorded import Recorded
 from flowmine.report.cast import Cast
 from flowmine.report.view import OUTCOMES, Connection, Side
 
-__all__ = ["RuleRef", "Sides", "connections"]
+__all__ = ["Key", "RuleRef", "Sides", "connections", "folded"]
 
 RuleRef = tuple[int, int]
 """A policy and one of its entries, by place."""
 
 Sides = tuple[Side, Side]
 """What policies in force say at egress and at ingress."""
+
+Key = tuple[int, int, str, int, int]
+"""Source, target, protocol, port (-1 for none) and the outcome's place."""
 
 _COUNTS = ("events", "delivered", "audited")
 _DROPPED = ("dropped_egress", "dropped_ingress", "l7_denied", "other_drops")
@@ -38,15 +41,7 @@ def connections(
     By row of EDGES: ``recommended`` the entries that admit it, ``in_force`` what policies say, ``drops`` the groups of
     drops that it is of.
     """
-    table = _plain(known.edges.edges)
-    folded: dict[tuple[Any, ...], list[int]] = defaultdict(list)
-    columns = (table[name].to_pylist() for name in ("protocol", "port", "outcome"))
-    ranks = {outcome: place for place, outcome in enumerate(OUTCOMES)}
-    for row, (protocol, port, outcome) in enumerate(zip(*columns, strict=True)):
-        folded[*who.ends[row], protocol or "unknown", -1 if port is None else port, ranks[outcome]].append(
-            row
-        )
-    rows = table.to_pylist()
+    rows = _plain(known.edges.edges).to_pylist()
     sides = _Details(known)
     return tuple(
         Connection(
@@ -62,8 +57,24 @@ def connections(
             ingress=_joined([in_force[row][1] for row in some if row in in_force]),
             drops=_distinct(place for row in some for place in drops.get(row, ())),
         )
-        for (source, target, protocol, port, rank), some in sorted(folded.items())
+        for (source, target, protocol, port, rank), some in folded(known, who)
     )
+
+
+def folded(known: Recorded, who: Cast) -> list[tuple[Key, list[int]]]:
+    """Return what each connection is known by, with its rows of EDGES, in the order of `connections`."""
+    found: dict[Key, list[int]] = defaultdict(list)
+    table = known.edges.edges
+    columns = (
+        table["protocol"].cast(pa.string()).to_pylist(),
+        table["port"].to_pylist(),
+        table["outcome"].to_pylist(),
+    )
+    ranks = {outcome: place for place, outcome in enumerate(OUTCOMES)}
+    for row, (protocol, port, outcome) in enumerate(zip(*columns, strict=True)):
+        key = (*who.ends[row], protocol or "unknown", -1 if port is None else port, ranks[outcome])
+        found[key].append(row)
+    return sorted(found.items())
 
 
 def _plain(table: pa.Table) -> pa.Table:

@@ -7,6 +7,8 @@ text, never markup. The policy in the page's head admits the one script and the 
 import base64
 import hashlib
 import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -19,29 +21,64 @@ from flowmine.report.page import asset, page
 from flowmine.report.view import OUTCOMES, View
 from flowmine.report.wires import Wire, wires
 
-__all__ = ["report_page", "view_json"]
+__all__ = ["Live", "drawn_wires", "live_files", "live_page", "report_page", "view_json"]
 
 _SCRIPTS = ("base", "filter", "map", "code", "panel", "tables", "main")
 _STYLES = ("map", "page", "print")
+_LIVE_SCRIPTS = ("base", "filter", "map", "code", "panel", "tables", "live", "draft", "lists", "main")
+_LIVE_STYLES = ("map", "page", "live", "print")
+LIVE_SCRIPT, LIVE_STYLE = "page.js", "page.css"
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What a page that is served has beside a report: its number, what its changes are known by, where it may save."""
+
+    version: int
+    csrf: str
+    follows: bool = False
+    starts: tuple[str, ...] = ()
+    folder: str = ""
 
 
 def report_page(view: View) -> str:
     """Return the page of a view."""
-    plans = maps(view)
-    script = "\n".join(["'use strict';", "(() => {", *(asset(f"{name}.js") for name in _SCRIPTS), "})();"])
-    style = "\n".join(asset(f"{name}.css") for name in _STYLES)
+    script, style = _script(_SCRIPTS), _style(_STYLES)
+    inside = {"script": Markup(script), "style": Markup(style)}
+    return _page(view, maps(view), live=None, **inside, script_hash=_hash(script), style_hash=_hash(style))
+
+
+def live_page(view: View, plans: tuple[Map, ...], live: Live) -> str:
+    """Return the page of a view as it is served: its script and style are the files of `live_files`."""
+    return _page(view, plans, live=live, script=LIVE_SCRIPT, style=LIVE_STYLE)
+
+
+def live_files() -> dict[str, tuple[str, bytes]]:
+    """Return what a page that is served needs beside it, by name: media type and content."""
+    return {
+        LIVE_SCRIPT: ("text/javascript", _script(_LIVE_SCRIPTS).encode()),
+        LIVE_STYLE: ("text/css", _style(_LIVE_STYLES).encode()),
+    }
+
+
+def _script(names: Iterable[str]) -> str:
+    return "\n".join(["'use strict';", "(() => {", *(asset(f"{name}.js") for name in names), "})();"])
+
+
+def _style(names: Iterable[str]) -> str:
+    return "\n".join(asset(f"{name}.css") for name in names)
+
+
+def _page(view: View, plans: tuple[Map, ...], **more: Any) -> str:
     return page(
         "report.html",
         view=view,
         outcomes=OUTCOMES,
         ports=_ports(view),
         when=_when,
-        script=Markup(script),
-        style=Markup(style),
-        script_hash=_hash(script),
-        style_hash=_hash(style),
         map=Markup(map_svg(view, plans[0], alone=False)),
         data=_packed(view, plans),
+        **more,
     )
 
 
@@ -73,10 +110,15 @@ def _packed(view: View, plans: tuple[Map, ...]) -> str:
         "connections": view.connections,
         "policies": view.policies,
         "maps": plans,
-        "wires": [[_short(each) for each in wires(view, plan)] for plan in plans],
+        "wires": drawn_wires(view, plans),
         "outcomes": OUTCOMES,
     }
     return base64.b64encode(zlib.compress(msgspec.json.encode(shown), 9)).decode()
+
+
+def drawn_wires(view: View, plans: Iterable[Map]) -> list[list[tuple[int, int, int, str]]]:
+    """Return the lines of each map as the script wants them."""
+    return [[_short(each) for each in wires(view, plan)] for plan in plans]
 
 
 def _short(wire: Wire) -> tuple[int, int, int, str]:

@@ -22,12 +22,15 @@ const link = (label, run, more = {}) => el('button', { type: 'button', class: 'l
 const button = (label, run, more = {}) => el('button', { type: 'button', on: { click: run }, ...more }, label);
 const badge = (outcome) => el('span', { class: `outcome ${outcome}`, title: view.outcomes[outcome] }, outcome);
 
+// What a page that is served adds to a report: what runs once it is ready, and what the details of a connection hold.
+const hooks = { ready: [], connection: [], drawn: [] };
+
 let view = null; // what the page shows, and by what it is found: see `index`
 const found = { hay: [], from: [], to: [], rank: {} };
 const GRAVE = { dropped: 4, audited: 3, other: 2, unseen: 1, delivered: 0 };
 
-async function load() {
-  const packed = Uint8Array.from(atob($('data').textContent.trim()), (char) => char.charCodeAt(0));
+async function load(page = document) {
+  const packed = Uint8Array.from(atob(page.getElementById('data').textContent.trim()), (char) => char.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate'));
   return JSON.parse(await new Response(stream).text());
 }

@@ -67,5 +67,6 @@ load().then((loaded) => {
   startPage();
   paintShelf();
   repaint();
+  for (const run of hooks.ready) run();
   document.documentElement.dataset.ready = 'yes';
 });

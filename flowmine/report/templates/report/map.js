@@ -1,18 +1,20 @@
 // The map: boxes and lines come with their places, and are made elements here.
 const drawn = { plan: null, svg: null, slots: [], wires: [], scale: 1, own: false };
+let shades = null; // other outcomes of the connections, by place, with the lines for them
 const TABBED = 120; // more lines than these are reached through their boxes
 
 // Each line with the connections that it stands for; where it runs is told with the map.
 function bundles(plan) {
+  const shade = shades || { outcomes: null, wires: view.wires };
   const places = new Map();
   const key = (source, target, rank) => (source * plan.slots.length + target) * 8 + rank;
   view.connections.forEach((each, place) => {
-    const at = key(plan.slot_of[each.source], plan.slot_of[each.target], found.rank[each.outcome]);
+    const at = key(plan.slot_of[each.source], plan.slot_of[each.target], shade.outcomes ? shade.outcomes[place] : found.rank[each.outcome]);
     if (!places.has(at)) places.set(at, []);
     places.get(at).push(place);
   });
   const names = Object.keys(view.outcomes);
-  return view.wires[view.maps.indexOf(plan)].map(([source, target, rank, path]) =>
+  return shade.wires[view.maps.indexOf(plan)].map(([source, target, rank, path]) =>
     ({ source, target, path, outcome: names[rank], connections: places.get(key(source, target, rank)) }));
 }
 
@@ -81,6 +83,7 @@ function drawMap(plan) {
   old.replaceWith(made);
   $('where').textContent = short(plan.group < 0 ? (plan.frames.length ? 'All namespaces, open' : 'All namespaces, folded') : view.groups[plan.group].title, 60);
   $('all').hidden = plan.group < 0;
+  for (const run of hooks.drawn) run();
   fit();
 }
 

@@ -119,6 +119,7 @@ function connectionPanel({ connection: place }) {
   return [
     heading(link(short(named(each.source), 200), () => pick({ kind: 'node', node: each.source })), ' → ', link(short(named(each.target), 200), () => pick({ kind: 'node', node: each.target })), ` ${each.where}`),
     el('p', {}, badge(each.outcome), ` ${view.outcomes[each.outcome]}${each.changed ? '; it changed within the capture, this is the latest' : ''}`),
+    ...hooks.connection.map((part) => part(place)),
     pairs(['events', number(each.events)], ['delivered', number(each.delivered)], ['dropped', each.dropped ? number(each.dropped) : ''], ['audited', each.audited ? number(each.audited) : ''],
       ['first', when(each.first)], ['last', when(each.last)], ['seen in', each.hours ? many(each.hours, 'hour') : ''], ['Service', each.service ? said(short(each.service, 300)) : ''], ['names', each.names.length ? chips(each.names) : ''],
       ['addresses', each.addresses.length ? [...chips(each.addresses), each.address_count > each.addresses.length ? `and ${number(each.address_count - each.addresses.length)} more` : ''].filter(Boolean) : ''],

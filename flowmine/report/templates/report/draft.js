@@ -1,0 +1,2 @@
+let draft = null;
+async function redraft() {}
