@@ -10,6 +10,19 @@ from flowmine.errors import UsageError
 
 __all__ = ["help_", "topics"]
 
+_ELSEWHERE = {
+    "completion": "install",
+    "diff": "simulate",
+    "doctor": "install",
+    "edges": "flows",
+    "help": "reference",
+    "migrate": "capture",
+    "trace": "verdict",
+    "validate": "lint",
+    "version": "install",
+}
+"""The page of a command that has none of its own name."""
+
 _MARK = re.compile(r"^<!--.*?-->\n", re.M)
 
 
@@ -25,11 +38,14 @@ def topics() -> dict[str, str]:
 @click.command(name="help")
 @click.argument("topic", required=False)
 def help_(topic: str | None) -> None:
-    """Show a page of the documentation; without TOPIC list the topics."""
+    """Show a page of the documentation (TOPIC may be a command, too); without TOPIC list the topics."""
     pages = topics()
+    if topic not in pages:
+        topic = _ELSEWHERE.get(topic or "", topic)
     if topic is None:
+        widest = max(map(len, pages))
         for name, text in pages.items():
-            click.echo(f"{name:<12} {text.splitlines()[0].lstrip('# ')}")
+            click.echo(f"{name:<{widest}}  {text.splitlines()[0].lstrip('# ')}")
     elif topic in pages:
         _show(pages[topic])
     else:

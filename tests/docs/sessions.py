@@ -28,7 +28,9 @@ from tests.docs.places import ROOT, clustered, end, free_port, listens, replayed
 __all__ = ["Block", "Shell", "blocks", "differences", "opened", "rewritten"]
 
 SAMPLE = "three-tier"
-_FENCE = re.compile(r"^(?P<fence>`{3,})(?P<kind>\w+)(?P<needs>[^\n`]*)\n(?P<text>.*?)^(?P=fence)$", re.M | re.S)
+_FENCE = re.compile(
+    r"^ *(?P<fence>`{3,})(?P<kind>\w+)(?P<needs>[^\n`]*)\n(?P<text>.*?)^ *(?P=fence)$", re.M | re.S
+)
 _ADDRESS = re.compile(r"localhost:(\d+)")
 
 

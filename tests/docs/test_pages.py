@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from flowmine.ledger import EXPORTER_MASK
 from tests.docs.places import ROOT
 from tests.docs.sessions import blocks, differences, opened, rewritten
 
@@ -22,3 +23,12 @@ def test_what_a_page_shows_is_what_happens(path: Path, tmp_path: Path, update_go
         path.write_text(made, encoding="utf-8")
     assert [] == differences(path.read_text(encoding="utf-8"), made)
     assert (0, "") == (done.returncode, done.stderr)
+
+
+def test_the_mask_to_use_is_the_one_in_the_code() -> None:
+    """The field mask that is advised leaves out nothing that reading needs, and nothing more."""
+    page = (ROOT / "flowmine" / "docs" / "default-deny.md").read_text(encoding="utf-8")
+    (mask,) = (block.text for block in blocks(page) if block.text.startswith("  fieldMask: ["))
+    assert EXPORTER_MASK == tuple(
+        mask.partition("[")[2].strip(" ]\n").replace("\n", " ").replace(" ", "").split(",")
+    )
