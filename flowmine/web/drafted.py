@@ -28,7 +28,10 @@ _ORDER = (Direction.EGRESS, Direction.INGRESS)
 
 @dataclass(frozen=True, slots=True)
 class PaperView:
-    """A policy of the draft; ``state`` is new, changed or same, against those in force; ``diff`` what changed."""
+    """A policy of the draft; ``state`` is new, changed or same, against those in force; ``diff`` what changed.
+
+    ``fresh`` are the entries, by place in ``rules``, that no policy in force of this name has.
+    """
 
     ref: str
     kind: str
@@ -38,6 +41,7 @@ class PaperView:
     rules: tuple[RuleText, ...]
     state: str
     diff: str = ""
+    fresh: tuple[int, ...] = ()
     origin: str = "draft"
 
 
@@ -85,6 +89,7 @@ class DraftView:
     policies: tuple[PaperView, ...]
     gone: tuple[str, ...]
     effects: tuple[Effects, ...]
+    changes: tuple[tuple[int, str], ...]
     last: Last
     folder: str = ""
     saved: tuple[str, ...] = ()
@@ -115,10 +120,21 @@ def paper_views(draft: Draft) -> tuple[tuple[PaperView, ...], tuple[str, ...]]:
             else ""
         )
         rules = tuple(RuleText(path, *lines) for path, lines in entry_spans(paper.text).items())
+        fresh = _fresh(old.text, paper.text, rules) if old is not None and diff else ()
         made.append(
-            PaperView(shown(ref), kind, namespace, shown(name), shown(paper.text), rules, state, shown(diff))
+            PaperView(
+                shown(ref), kind, namespace, shown(name), shown(paper.text), rules, state, shown(diff), fresh
+            )
         )
     return tuple(made), tuple(ref for ref in sorted(before) if ref not in draft.papers)
+
+
+def _fresh(before: str, after: str, rules: Sequence[RuleText]) -> tuple[int, ...]:
+    """Return the entries whose lines another text of the policy does not hold as one of its entries."""
+    lines, old = after.splitlines(), before.splitlines()
+    known = {"\n".join(old[first : last + 1]) for first, last in entry_spans(before).values()}
+    texts = ("\n".join(lines[rule.first : rule.last + 1]) for rule in rules)
+    return tuple(place for place, text in enumerate(texts) if text not in known)
 
 
 def outcomes_under(scene: Scene, court: Court, judged: Judged) -> tuple[int, ...]:
@@ -139,6 +155,7 @@ def draft_view(scene: Scene, court: Court, judged: Judged, **more: object) -> Dr
     """Return the view of a draft; ``more`` are the fields that the desk knows."""
     policies, gone = paper_views(judged.draft)
     outcomes = outcomes_under(scene, court, judged)
+    kinds = _by_kind(scene, judged)
     return DraftView(
         view=scene.version,
         origin=judged.draft.origin,
@@ -146,7 +163,8 @@ def draft_view(scene: Scene, court: Court, judged: Judged, **more: object) -> Dr
         wires=drawn_wires(_shaded(scene, outcomes), scene.plans),
         policies=policies,
         gone=gone,
-        effects=tuple(_effects(scene, judged)),
+        effects=tuple(_effects(scene, kinds, judged)),
+        changes=tuple((place, kind) for kind, places in kinds.items() for place in places),
         **more,  # type: ignore[arg-type]
     )
 
@@ -160,14 +178,26 @@ def _shaded(scene: Scene, outcomes: Sequence[int]) -> View:
     )
 
 
-def _effects(scene: Scene, judged: Judged) -> Iterable[Effects]:
-    found: dict[ShiftKind, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+_Kinds = dict[ShiftKind, dict[int, list[int]]]
+
+
+def _by_kind(scene: Scene, judged: Judged) -> _Kinds:
+    """Return the rows that change, by kind and connection; a connection has the gravest of its rows' kinds."""
+    found: dict[int, dict[ShiftKind, list[int]]] = defaultdict(lambda: defaultdict(list))
     for row, kind in judged.kinds.items():
-        found[kind][scene.connection_of[row]].append(row)
-    for kind in ShiftKind:
-        places = sorted(found[kind], key=lambda place: (-scene.view.connections[place].events, place))
+        found[scene.connection_of[row]][kind].append(row)
+    made: _Kinds = {kind: {} for kind in ShiftKind}
+    for place, rows in found.items():
+        gravest = next(kind for kind in ShiftKind if kind in rows)
+        made[gravest][place] = rows[gravest]
+    return made
+
+
+def _effects(scene: Scene, kinds: _Kinds, judged: Judged) -> Iterable[Effects]:
+    for kind, found in kinds.items():
+        places = sorted(found, key=lambda place: (-scene.view.connections[place].events, place))
         if places:
-            listed = tuple(_effect(scene, judged, place, found[kind][place]) for place in places[:_MOST])
+            listed = tuple(_effect(scene, judged, place, found[place]) for place in places[:_MOST])
             yield Effects(kind, len(places), listed)
 
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from flowmine.errors import UsageError
 from flowmine.web.guard import Door
 
-__all__ = ["Place", "address_of", "bound", "door_of", "serve"]
+__all__ = ["Place", "address_of", "bound", "door_of", "serve", "server_of"]
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 _PATIENCE = 2
@@ -95,13 +95,8 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def serve(
-    app: ASGIApp,
-    listening: socket.socket,
-    ready: Callable[[], None],
-    ending: Callable[[], None],
-) -> None:
-    """Serve until Ctrl-C or SIGTERM; ``ready`` is called once the socket answers, ``ending`` at the end."""
+def server_of(app: ASGIApp, ending: Callable[[], None]) -> uvicorn.Server:
+    """Return a server of an application; ``ending`` is called when a signal ends it."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -113,7 +108,16 @@ def serve(
         timeout_graceful_shutdown=_PATIENCE,
         h11_max_incomplete_event_size=1 << 16,
     )
-    server = _Server(config, ending)
+    return _Server(config, ending)
+
+
+def serve(
+    app: ASGIApp,
+    listening: socket.socket,
+    ready: Callable[[], None],
+    ending: Callable[[], None],
+) -> None:
+    """Serve until Ctrl-C or SIGTERM; ``ready`` is called once the socket takes connections, ``ending`` at the end."""
     with contextlib.suppress(KeyboardInterrupt):
         ready()
-        server.run(sockets=[listening])
+        server_of(app, ending).run(sockets=[listening])

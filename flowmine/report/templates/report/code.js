@@ -1,8 +1,8 @@
 // Policies as text: comments quiet, the rule that admits marked and scrolled to.
 const fileOf = (policy) => `${policy.namespace ? `${policy.namespace}-` : ''}${policy.name}.yaml`;
 
-function policyFigure(place, rules = []) {
-  const policy = view.policies[place];
+function policyFigure(place, rules = [], policies = view.policies) {
+  const policy = policies[place];
   const spans = rules.map((rule) => policy.rules[rule]);
   const lines = policy.text.replace(/\n$/, '').split('\n').map((text, at) => {
     const admits = spans.some((span) => at >= span.first && at <= span.last);
@@ -24,10 +24,10 @@ function policyFigure(place, rules = []) {
 }
 
 // Several rules of one policy are one figure.
-function ruleFigures(refs) {
+function ruleFigures(refs, policies = view.policies) {
   const rules = new Map();
   for (const [policy, rule] of refs) rules.set(policy, [...(rules.get(policy) || []), rule]);
-  return [...rules].map(([policy, own]) => policyFigure(policy, own));
+  return [...rules].map(([policy, own]) => policyFigure(policy, own, policies));
 }
 
 function downloadAll(origin) {

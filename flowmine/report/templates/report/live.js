@@ -106,6 +106,7 @@ async function swap(page) {
   index();
   for (const id of ['facts', 'remarks', 'drops', 'told', 'lint', 'rollout', 'trust']) takeOver(page, id);
   takeOverChoices(page);
+  decorateDrops();
   for (const each of document.querySelectorAll('#drops details')) each.open = opened.includes(each.querySelector('summary strong').textContent);
   shades = null;
   picked = null;

@@ -100,10 +100,10 @@ function requestTable(each) {
   return [el('h3', {}, 'Requests'), el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Requests' }, el('table', {}, el('thead', {}, el('tr', {}, ['method', 'what', 'events', 'outcome'].map((name) => el('th', { scope: 'col' }, name)))), el('tbody', {}, rows)))];
 }
 
-function sidePart(name, side) {
+function sidePart(name, side, policies = view.policies) {
   if (!side) return '';
   const words = { allowed: 'allowed by', denied: 'denied, for these close it and none of their rules allows it:', 'deny-rule': 'denied by', 'no-policy': 'no policy closes this side', 'not governed': 'this end is not governed by these policies', error: 'the policies cannot be resolved:' };
-  return [el('p', {}, el('strong', {}, `${name}: `), `${words[side.outcome] || side.outcome} `, side.by.map((by) => el('span', { class: 'chip' }, said(short(by, 300))))), ruleFigures(side.rules)];
+  return [el('p', {}, el('strong', {}, `${name}: `), `${words[side.outcome] || side.outcome} `, side.by.map((by) => el('span', { class: 'chip' }, said(short(by, 300))))), ruleFigures(side.rules, policies)];
 }
 
 function whyNot(each) {
