@@ -97,7 +97,8 @@ def _requests(edges: Edges) -> pa.Table:
 def asked_names(edges: Edges) -> Mapping[int, frozenset[str]]:
     """Return the names that each endpoint was seen to ask a resolver for, answered or not, Services included."""
     found: dict[int, set[str]] = defaultdict(set)
-    for row in edges.names.filter(pc.equal(edges.names["source"], "dns")).to_pylist():
+    looked_up = edges.names.filter(pc.equal(edges.names["source"], "dns")).select(["subject", "name"])
+    for row in looked_up.to_pylist():
         found[row["subject"]].add(row["name"])
     requests = _requests(edges)
     if requests.num_rows:
