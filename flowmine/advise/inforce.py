@@ -1,6 +1,6 @@
 """The policies in force, with where each is written: what drops are asked of, and what a change is a change to."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +14,7 @@ from flowmine.engine.index import Index
 from flowmine.engine.match import Bools, LabelTable
 from flowmine.engine.party import NamedPort, Party, resolve
 from flowmine.engine.policyset import PolicySet
-from flowmine.labels import is_pod_id
+from flowmine.labels import Label, is_pod_id
 from flowmine.policy.codec import Unknown
 from flowmine.policy.files import Document
 from flowmine.policy.kinds import GATEWAY
@@ -101,17 +101,18 @@ class Governed:
     """Which rules select which parties, and which close a direction for them; host policies select hosts alone."""
 
     def __init__(self, index: Index, parties: Sequence[Party]) -> None:
-        """Match every rule's subject against every party, once."""
-        identities = [resolve(party, index.config) for party in parties]
-        numbers: dict[tuple[object, ...], int] = {}
-        self._sets = np.array(
-            [numbers.setdefault(each.labels, len(numbers)) for each in identities], np.int64
+        """Match every rule's subject against every kind of party, once: those with the same labels are one kind."""
+        numbers: dict[tuple[tuple[Label, ...], bool, bool], int] = {}
+        identities = (resolve(party, index.config) for party in parties)
+        kinds = (
+            numbers.setdefault((each.labels, each.host, each.local), len(numbers)) for each in identities
         )
-        self._table = LabelTable(list(numbers))  # type: ignore[arg-type]
-        self._host = np.array([each.host for each in identities], np.bool_)
-        self._local = np.array([each.local for each in identities], np.bool_)
+        self._kinds = np.fromiter(kinds, np.int64, len(parties))
+        self._table = LabelTable([labels for labels, _, _ in numbers])
+        self._host = np.array([host for _, host, _ in numbers], np.bool_)
+        self._local = np.array([local for _, _, local in numbers], np.bool_)
         written = [entry for entry in index.entries if entry.origin.path]
-        self._holds = {subject: self.selects(subject) for subject in {entry.subject for entry in written}}
+        self._holds = {subject: self._kinds_of(subject) for subject in {entry.subject for entry in written}}
         self.rules: dict[tuple[str, str], Subject] = {rule_key(entry): entry.subject for entry in written}
         self._closing = {
             direction: {
@@ -122,23 +123,38 @@ class Governed:
 
     def labelled(self, terms: Iterable[Term]) -> Bools:
         """Tell of each party whether all terms hold for its labels."""
-        found: Bools = self._table.all_hold(terms)[self._sets]
+        found: Bools = self._table.all_hold(terms)[self._kinds]
         return found
 
     def selects(self, subject: Subject) -> Bools:
         """Tell of each party whether a subject selects it."""
-        found: Bools = self.labelled(subject.terms) & (self._host == subject.node) & self._local
+        found: Bools = self._kinds_of(subject)[self._kinds]
+        return found
+
+    def _kinds_of(self, subject: Subject) -> Bools:
+        found: Bools = self._table.all_hold(subject.terms) & (self._host == subject.node) & self._local
         return found
 
     def selected(self, rule: tuple[str, str]) -> Bools:
         """Tell of each party whether a rule selects it."""
-        return self._holds[self.rules[rule]]
+        return self._holds[self.rules[rule]][self._kinds]
 
     def closers(self, party: int, direction: Direction) -> tuple[str, ...]:
         """Return the policies that close a direction of a party (default deny), sorted."""
-        return tuple(
-            sorted({rule[0] for rule in self._closing[direction] if self._holds[self.rules[rule]][party]})
-        )
+        return self._closers[direction].get(int(self._kinds[party]), ())
+
+    @cached_property
+    def _closers(self) -> Mapping[Direction, Mapping[int, tuple[str, ...]]]:
+        """By kind of party the policies that close a direction; kinds that none closes are left out."""
+        found: dict[Direction, dict[int, set[str]]] = {each: defaultdict(set) for each in Direction}
+        for direction, rules in self._closing.items():
+            for rule in rules:
+                for kind in np.flatnonzero(self._holds[self.rules[rule]]).tolist():
+                    found[direction][kind].add(rule[0])
+        return {
+            direction: {kind: tuple(sorted(names)) for kind, names in by_kind.items()}
+            for direction, by_kind in found.items()
+        }
 
     def closes(self, rule: tuple[str, str], direction: Direction) -> bool:
         """Tell whether a rule closes a direction for those that it selects."""
@@ -146,16 +162,16 @@ class Governed:
 
     def relevant(self, policies: Iterable[Policy], parties: Iterable[int]) -> tuple[Policy, ...]:
         """Return the policies that select any of these parties: no other has a say in their connections."""
-        places = np.unique(np.fromiter(parties, np.int64))
-        selecting = set(np.flatnonzero(self._by_rule[:, places].any(axis=1)).tolist())
+        kinds = np.unique(self._kinds[np.fromiter(parties, np.int64)])
+        selecting = set(np.flatnonzero(self._by_rule[:, kinds].any(axis=1)).tolist())
         known = {rule[0] for number, rule in enumerate(self.rules) if number in selecting}
         return tuple(policy for policy in policies if policy.ref in known)
 
     @cached_property
     def _by_rule(self) -> Bools:
-        """A row a rule, a column a party: does it select it."""
-        made = [self.selected(rule) for rule in self.rules]
-        return np.array(made, np.bool_).reshape(len(made), len(self._sets))
+        """A row a rule, a column a kind of party: does it select it."""
+        made = [self._holds[subject] for subject in self.rules.values()]
+        return np.array(made, np.bool_).reshape(len(made), len(self._host))
 
 
 def _kind(value: Any) -> Any:
