@@ -19,6 +19,8 @@ FEW = 3
 
 _EVERYWHERE = {"0.0.0.0/0", "::/0"}
 _OUTSIDE = frozenset({"world", "world-ipv4", "world-ipv6"})
+_COLUMNS = ("initiator", "initiator_ip", "responder", "responder_ip", "protocol", "port", "outcome")
+"""What is looked at of EDGES."""
 
 
 def absent_labels(context: Context) -> Iterator[Hit]:
@@ -90,7 +92,8 @@ def few_addresses(context: Context) -> Iterator[Hit]:
     capture = context.capture
     if capture is None or capture.edges is None:
         return
-    edges = [row for row in capture.edges.to_pylist() if row["outcome"] == "delivered"]
+    table = capture.edges.select(_COLUMNS)
+    edges = [row for row in table.to_pylist() if row["outcome"] == "delivered"]
     for lowered in context.lowered:
         if lowered.entry.denies or not _is_everywhere(lowered):
             continue
