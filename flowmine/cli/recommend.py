@@ -220,11 +220,11 @@ def recommend(
 def _classes(found: "Recommendation") -> dict[str, bool]:
     from flowmine.policy.model import Direction
 
-    made = found.synthesis
+    made, out = found.synthesis, found.synthesis.left_out
     open_sides = (not each.refused and len(each.seen) < len(Direction) for each in made.standings)
     return {
         "half-seen": any(open_sides),
-        "left-out": bool(made.unsaid or made.left_out.unnameable or made.left_out.inexpressible),
+        "left-out": bool(made.unsaid or out.unnameable or out.unwritable or out.inexpressible),
     }
 
 

@@ -20,12 +20,14 @@ Closed = Mapping[int, frozenset[Direction]]
 class LeftOut:
     """Edges that became no rule, by why, as rows of EDGES; and in words what a person should look at.
 
-    ``unseen`` were sent and never seen to arrive or be answered, ``other`` lost to something else than policies.
+    ``unwritable`` have an end named as no policy may name it; ``unseen`` were sent and never seen to arrive or be
+    answered, ``other`` lost to something else than policies.
     """
 
     dropped: tuple[int, ...] = ()
     audited: tuple[int, ...] = ()
     unnameable: tuple[int, ...] = ()
+    unwritable: tuple[int, ...] = ()
     inexpressible: tuple[int, ...] = ()
     unseen: tuple[int, ...] = ()
     other: tuple[int, ...] = ()
@@ -46,6 +48,8 @@ class Doorkeeper:
     universe: Universe
     scope: Scope
     noise: Collection[int]
+    unwritable: Collection[int] = ()
+    """Places of the workloads that no policy can name."""
 
     def sort(
         self,
@@ -85,6 +89,10 @@ class Doorkeeper:
         ingress = Direction.INGRESS in closed.get(link.target.workload, ())
         if (egress and not link.target.is_nameable) or (ingress and not link.source.is_nameable):
             return "unnameable"
+        if (egress and link.target.workload in self.unwritable) or (
+            ingress and link.source.workload in self.unwritable
+        ):
+            return "unwritable"
         return ""
 
     def _is_asked_for(self, link: Link) -> bool:
@@ -94,6 +102,7 @@ class Doorkeeper:
 
 _LOOK_AT = {
     "unnameable": "the peer came without labels or address, so no rule can name it",
+    "unwritable": "the peer's namespace is no name that Kubernetes knows, so no rule can name it",
     "inexpressible": "no rule can name this protocol, port or type",
 }
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from flowmine.policy.limits import namespace_name
 from flowmine.policy.model import Selector
 from flowmine.synth.subjects import Workload
 
-__all__ = ["SYSTEM_NAMESPACES", "Form", "Gateway", "Per", "Scope", "Stage", "is_system"]
+__all__ = ["SYSTEM_NAMESPACES", "Form", "Gateway", "Per", "Scope", "Stage", "is_system", "is_writable"]
 
 SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "cilium", "cilium-*")
 """Namespaces (patterns) left out unless asked for: what runs there keeps the cluster alive."""
@@ -72,6 +73,8 @@ class Scope:
     def refuses(self, workload: Workload) -> str:
         """Return why a workload gets no policy; empty where it does."""
         namespace = workload.namespace
+        if not is_writable(workload):
+            return f"{namespace!r} is no name of a namespace, so no policy can be for it"
         if _any(namespace, self.exclude):
             return "excluded"
         if self.namespaces and not _any(namespace, self.namespaces):
@@ -88,6 +91,11 @@ class Scope:
             for pattern in self.namespaces
             if not any(fnmatchcase(namespace, pattern) for namespace in there)
         )
+
+
+def is_writable(workload: Workload) -> bool:
+    """Tell whether a policy can be for a workload, or name it: a corrupt capture may hold any text as its namespace."""
+    return namespace_name(workload.namespace) is None
 
 
 def is_system(namespace: str) -> bool:

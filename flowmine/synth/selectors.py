@@ -13,7 +13,8 @@ value is the workload's own name, then the keys that people read first.
 | 4    | values of a label that was seen to vary within some workload, where they are words and few            |
 
 Values that change per pod, run or rollout are never named: where only they would tell a workload from others, the
-tightest selector without them is chosen and what it selects too many is told.
+tightest selector without them is chosen and what it selects too many is told. Keys and values that Kubernetes has no
+place for, of a corrupt capture, are never named either.
 """
 
 from collections import defaultdict
@@ -22,7 +23,9 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from flowmine.labels import SERVICE_ACCOUNT_KEY, is_stable_key
+from flowmine.policy import limits
 from flowmine.policy.model import Operator, Requirement, Selector
+from flowmine.policy.selector import split_key
 from flowmine.synth.naming import is_word, looks_generated
 from flowmine.synth.subjects import Workload, Workloads
 from flowmine.synth.universe import Party, Universe
@@ -159,7 +162,7 @@ class _Index:
         self, item: Workload, mine: list[Party], varying: Collection[str]
     ) -> Iterable[_Condition]:
         ranks = {key: place for place, key in enumerate(_READABLE)}
-        for key in sorted(self._having):
+        for key in filter(_is_writable_key, sorted(self._having)):
             values = sorted({party.keys[key] for party in mine if key in party.keys})
             everyone = all(key in party.keys for party in mine)
             stable = is_stable_key(key)
@@ -168,7 +171,8 @@ class _Index:
                 yield _Condition(1 if stable else 3, rank, key, Operator.DOES_NOT_EXIST)
             elif everyone:
                 step = _value_step(key, values, varying)
-                yield _Condition(step, rank, key, Operator.IN, tuple(values))
+                if not any(map(limits.label_value, values)):
+                    yield _Condition(step, rank, key, Operator.IN, tuple(values))
                 yield _Condition(1 if stable else 3, rank, key, Operator.EXISTS)
 
     def _smallest(
@@ -210,6 +214,11 @@ class _Index:
         for value in condition.values:
             mask |= self._being.get((condition.key, value), 0)
         return mask
+
+
+def _is_writable_key(key: str) -> bool:
+    """Tell whether a policy may hold a key: Cilium checks it with its source before it, and a capture can hold any."""
+    return limits.qualified_name(".".join(split_key(key))) is None
 
 
 def _value_step(key: str, values: list[str], varying: Collection[str]) -> int:

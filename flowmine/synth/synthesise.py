@@ -17,7 +17,7 @@ from flowmine.synth.knp import Unsaid, network_policies
 from flowmine.synth.noise import Noise, find_noise
 from flowmine.synth.options import Options
 from flowmine.synth.rules import Frame, draft
-from flowmine.synth.scope import Form, Scope, is_system
+from flowmine.synth.scope import Form, Scope, is_system, is_writable
 from flowmine.synth.selectors import Choice
 from flowmine.synth.standing import Standing, standings, without_bystanders, without_unsaid
 from flowmine.synth.traffic import links
@@ -57,11 +57,12 @@ def synthesise(edges: Edges, options: Options, scope: Scope) -> Synthesis:
     noise = find_noise(every, options, scene.title, dns_rows(edges))
     stands = without_bystanders(standings(edges.seen, scene.workloads, scope), scene.choices, scene.workloads)
     closed = {place: each.closed for place, each in enumerate(stands) if each.closed}
+    unwritable = {place for place, each in enumerate(scene.workloads.items) if not is_writable(each)}
     doorkeeper = Doorkeeper(
-        scene.universe, scope, {row for each in noise for row in (*each.rows, *each.tried)}
+        scene.universe, scope, {row for each in noise for row in (*each.rows, *each.tried)}, unwritable
     )
     admitted, left_out = doorkeeper.sort(every, closed, scene.title)
-    unsaid = {*left_out.unnameable, *left_out.inexpressible}
+    unsaid = {*left_out.unnameable, *left_out.unwritable, *left_out.inexpressible}
     if unsaid:
         stands = without_unsaid(stands, admitted, (link for link in every if link.row in unsaid))
         stands = without_bystanders(stands, scene.choices, scene.workloads)
