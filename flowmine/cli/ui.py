@@ -131,7 +131,7 @@ def _fill(stack: ExitStack, desk: "Desk", capture: Capture) -> None:
     from flowmine.edges import COLUMNS, REQUEST_COLUMNS
     from flowmine.web.following import Follower, State
 
-    columns = (*COLUMNS, *REQUEST_COLUMNS)
+    columns: tuple[str, ...] = (*COLUMNS, *REQUEST_COLUMNS)
     if capture.live is None:
         with capture.reading(columns=columns) as reading:
             edges = reading.edges(requests=True)
