@@ -60,6 +60,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "report": ("flowmine.cli.report:report", "Write one page to send: map, policies, drops, completeness."),
     "ui": ("flowmine.cli.ui:ui", "Look at traffic live in a browser, and draft policies by choosing flows."),
+    "ui": ("flowmine.cli.ui:ui", "Look at traffic live in a browser, and draft policies by choosing flows."),
     "diff": ("flowmine.cli.diff:diff", "Compare two sets of policies by what they let through."),
     "verdict": ("flowmine.cli.verdict:verdict", "Judge traffic by a set of policies."),
     "trace": ("flowmine.cli.trace:trace", "Explain why policies allow or deny one connection."),
