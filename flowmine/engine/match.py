@@ -27,16 +27,22 @@ class LabelTable:
         self._label_sets = label_sets
         self._size = len(label_sets)
         self._values: dict[str, int] = {}
-        self._columns: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
+        columns: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
         self._known: dict[Term, Bools] = {}
         for number, labels in enumerate(label_sets):
             for label in labels:
                 value = self._values.setdefault(label.value, len(self._values))
                 for source in (label.source, ANY_SOURCE):
-                    rows, values = self._columns.setdefault((source, label.key), ([], []))
+                    rows, values = columns.setdefault((source, label.key), ([], []))
                     if not rows or rows[-1] != number:
                         rows.append(number)
                         values.append(value)
+        self._columns = {
+            key: (np.array(rows, np.int64), np.array(values, np.int64))
+            for key, (rows, values) in columns.items()
+        }
+        nothing = np.zeros(0, np.int64)
+        self._nothing = nothing, nothing
 
     def all_hold(self, terms: Iterable[Term]) -> Bools:
         """Return for each label set whether all terms hold."""
@@ -55,15 +61,15 @@ class LabelTable:
     def _evaluate(self, term: Term) -> Bools:
         if term.source == "cidr":  # looks at prefixes by containment, not by key
             return np.array([term.matches(labels) for labels in self._label_sets], np.bool_)
-        rows, values = self._columns.get((term.source, term.key), ([], []))
+        rows, values = self._columns.get((term.source, term.key), self._nothing)
         absent_holds = term.operator in (Operator.NOT_IN, Operator.DOES_NOT_EXIST)
         holds = np.full(self._size, absent_holds)
         if term.operator in (Operator.EXISTS, Operator.DOES_NOT_EXIST):
             holds[rows] = not absent_holds
         else:
-            wanted = {self._values[value] for value in term.values if value in self._values}
-            hits = np.fromiter((value in wanted for value in values), np.bool_, len(values))
-            holds[rows] = hits ^ absent_holds
+            wanted = np.zeros(len(self._values), np.bool_)
+            wanted[[self._values[value] for value in term.values if value in self._values]] = True
+            holds[rows] = wanted[values] ^ absent_holds
         return holds
 
 
