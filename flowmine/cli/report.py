@@ -191,4 +191,4 @@ def _title(capture: Capture) -> str:
 
 def _conclusion(view: "View", output: str, size: int) -> str:
     ends, count = len(view.nodes), len(view.connections)
-    return f"{output}: {count:,} connections between {ends:,} ends, {size / 1e6:.1f} MB"
+    return f"{output}: {count:,} connections between {ends:,} ends, {size / 1000:,.0f} kB"
