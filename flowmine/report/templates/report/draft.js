@@ -1,6 +1,7 @@
 // The draft: what the server says of it, and what is asked of the server. The server alone judges and writes.
 let draft = null;
-const drafting = { busy: false, shaded: false, chosen: false, changes: new Map(), asked: 0 };
+const drafting = { busy: false, shaded: false, chosen: false, changes: new Map(), waiting: [] };
+const STEPS = ['draft/undo', 'draft/redo'];
 const CHANGES = { 'would be denied': 'breaks', 'newly denied': 'breaks', 'newly allowed': 'opens', 'noise denied': 'hushes' };
 
 async function ask(path, body) {
@@ -18,9 +19,12 @@ async function redraft() {
   if (ok) await takeDraft(value);
 }
 
-// Ask for a change, and show what came of it.
+// Ask for a change, and show what came of it. While one is on its way steps back and forth wait, and nothing else is taken.
 async function change(path, body = {}) {
-  if (drafting.busy) return;
+  if (drafting.busy) {
+    if (STEPS.includes(path)) drafting.waiting.push(path);
+    return;
+  }
   drafting.busy = true;
   $('draft').setAttribute('aria-busy', 'true');
   document.documentElement.classList.add('busy');
@@ -41,6 +45,7 @@ async function change(path, body = {}) {
     $('draft').removeAttribute('aria-busy');
     document.documentElement.classList.remove('busy');
   }
+  if (drafting.waiting.length) await change(drafting.waiting.shift());
 }
 
 function complain(text) {

@@ -122,6 +122,7 @@ async function swap(page) {
   } else if (words) show();
   [$('panel').scrollTop, $('canvas').scrollLeft, $('canvas').scrollTop] = scrolled;
   refocus(focus);
+  document.documentElement.dataset.version = heard.version;
 }
 
 function news(older, newer) {
