@@ -70,8 +70,10 @@ class Replay:
 
     ``address`` is where it listens; ``requests`` are the flows asked for, in order; ``sent`` counts events.
 
-    >>> with Replay(capture) as server:  # doctest: +SKIP
-    ...     connect(server.address)
+    >>> from flowmine.ingest import open_flows
+    >>> with Replay(open_flows("sample_flows/empire")) as server:
+    ...     server.address.startswith("127.0.0.1:")
+    True
     """
 
     def __init__(
