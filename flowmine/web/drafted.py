@@ -22,6 +22,9 @@ __all__ = ["ConnectionView", "DraftView", "Last", "connection_view", "draft_view
 _MOST = 200
 """Connections of one kind that are listed; the rest is counted."""
 
+_FEW = 20
+"""Requests that are told of one connection."""
+
 _RANKS = {outcome: place for place, outcome in enumerate(OUTCOMES)}
 _ORDER = (Direction.EGRESS, Direction.INGRESS)
 
@@ -205,9 +208,15 @@ def _effect(scene: Scene, judged: Judged, place: int, rows: Sequence[int]) -> Ef
     rulings = [judged.rulings[row] for row in rows]
     sides = tuple(way for way in _ORDER if any(not ruling.sides[way].outcome.passes for ruling in rulings))
     by = dict.fromkeys(name for way in sides or _ORDER for ruling in rulings for name in ruling.sides[way].by)
-    refused = dict.fromkeys(request for ruling in rulings for request in ruling.refused)
-    requests = () if sides else tuple(_told(scene, request) for request in refused)
-    return Effect(place, sides, tuple(shown(name) for name in by), requests)
+    requests: dict[int, None] = {}
+    if not sides:  # only requests change: those refused, or let through that were not
+        opens = judged.kinds[rows[0]] is ShiftKind.NEWLY_ALLOWED
+        for row, ruling in zip(rows, rulings, strict=True):
+            denied = scene.known.denied_requests.get(row, ())
+            some = set(denied) - set(ruling.refused) if opens else set(ruling.refused) - set(denied)
+            requests.update(dict.fromkeys(sorted(some)))
+    told = dict.fromkeys(_told(scene, request) for request in requests)
+    return Effect(place, sides, tuple(map(shown, by)), tuple(told)[:_FEW])
 
 
 def _told(scene: Scene, request: int) -> str:

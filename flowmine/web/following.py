@@ -101,7 +101,9 @@ class Follower:
                 if self._is_due(tick):
                     self._draw(tail, tick)
                 self._tell(self._now)
-            if self._shown[1] != tail.tally.flows and not self._over.is_set():
+            if self._over.is_set():  # whoever looks at it has gone
+                return
+            if self._shown[1] != tail.tally.flows:
                 self._show(tail.edges, self._source.ledger)
             self._end("ended", "the stream has ended")
         except FlowmineError as error:
