@@ -9,6 +9,7 @@ from flowmine.edges import Edges
 from flowmine.errors import FlowmineError, UsageError
 from flowmine.ledger import Ledger
 from flowmine.report.html import Live, live_page
+from flowmine.report.redact import shown
 from flowmine.synth.evidence import Witness
 from flowmine.web.adding import Changed, add
 from flowmine.web.draft import Draft, in_force_draft, recommended_draft
@@ -82,7 +83,7 @@ class Desk:
     def tell(self, state: State) -> None:
         """Tell how the reading goes."""
         self._follows = state.phase != "still"
-        self.news.tell("state", asdict(state))
+        self.news.tell("state", asdict(replace(state, why=shown(state.why))))
 
     def page(self, csrf: str) -> bytes:
         """Return the page as it is now."""
@@ -236,7 +237,7 @@ class Desk:
             tuple(dict.fromkeys(scene.connection_of[row] for row in sorted(rows)))
             for rows in (now - was, was - now)
         )
-        self._last = Last(made.done, made.problems, gained, lost)
+        self._last = Last(tuple(map(shown, made.done)), tuple(map(shown, made.problems)), gained, lost)
         self._revision += 1
         self.news.tell("draft", {"revision": self._revision})
         return self._view()
@@ -250,8 +251,8 @@ class Desk:
             asked.judged,
             revision=self._revision,
             starts=self._starts(asked.scene),
-            undo=(history[at].did or "the new start") if at else None,
-            redo=(history[at + 1].did or "the new start") if at + 1 < len(history) else None,
+            undo=shown(history[at].did or "the new start") if at else None,
+            redo=shown(history[at + 1].did or "the new start") if at + 1 < len(history) else None,
             last=self._last,
             folder=self._folder,
         )
