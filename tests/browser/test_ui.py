@@ -1,5 +1,7 @@
 """The live page in a browser: from the map to a saved policy, with nothing asked of anybody else."""
 
+import gzip
+import json
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +25,7 @@ from tests.cluster.capture import lines
 from tests.cluster.chance import large_cluster
 from tests.cluster.model import Capture
 from tests.report.making import HOSTILE, NAMES
-from tests.web.making import Served, grounds, place_of, sample_desk, serving
+from tests.web.making import SAMPLES, Served, desk_of, grounds, place_of, sample_desk, serving
 
 PANEL_DRAFT = "#panel .connection-draft"
 
@@ -232,6 +234,43 @@ def test_a_stream_that_breaks_shows_on_the_page(visit):
         desk.news.close()
     found.page.locator("#state", has_text="No answer from flowmine ui; trying again").wait_for(timeout=15_000)
     assert found.page.evaluate("window.owned") is None
+
+
+def spoiled(value: Any) -> Any:
+    """Return a flow in which whatever is called frontend has a name that wants to run."""
+    if isinstance(value, str):
+        return value.replace("frontend", f"frontend{HOSTILE}")
+    if isinstance(value, list):
+        return [spoiled(item) for item in value]
+    return {key: spoiled(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_hostile_names_run_nothing(visit, tmp_path, width):
+    """Markup and marks that turn text round, in labels, pods and names: nothing runs in map, details, draft and lists."""
+    path = tmp_path / "flows.jsonl"
+    with gzip.open(SAMPLES / "three-tier" / "flows.jsonl.gz", "rt", encoding="utf-8") as stream:
+        path.write_text("".join(f"{json.dumps(spoiled(json.loads(line)))}\n" for line in stream), "utf-8")
+    desk = desk_of(path, None, tmp_path / "drafts", f"title {HOSTILE}")
+    with serving(desk) as served:
+        found = visit(served, width)
+        row = found.page.locator("#table tbody tr:has-text('frontend'):has-text('delivered') button")
+        for number in range(2):
+            row.nth(number).click()
+            found.page.locator(f"{PANEL_DRAFT} .verdict").wait_for()
+            if found.page.locator(PANEL_DRAFT).get_by_role("button", name="Add").count():
+                found.page.locator(PANEL_DRAFT).get_by_role("button", name="Add").click()
+                found.page.locator("#draft:not([aria-busy])").wait_for()
+                found.page.locator("#draft-said :is(p, li)").first.wait_for()
+        found.page.keyboard.press("Escape")
+        found.page.locator("#save").click()
+        found.page.locator("#draft-said :is(p, li)").first.wait_for()
+        assert found.page.evaluate("window.owned") is None
+        assert [] == found.complaints
+        assert 0 == found.page.locator("main img, #panel img, #draft script").count()
+        assert "\u202e" not in found.page.inner_text("body")
+        assert found.page.evaluate("document.documentElement.scrollWidth") <= width
+        found.shot(f"ui-hostile-{width}")
 
 
 @pytest.fixture(scope="module")
