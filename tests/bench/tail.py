@@ -41,7 +41,8 @@ def follow(address: str, state: str, flows: str) -> dict[str, Any]:
     from flowmine.live.tail import Every, Tail
 
     give_memory_back()
-    total, memory = int(flows), []
+    total = int(flows)
+    memory: list[int] = []
     options = RelayOptions(follow=True, tick=1.0, batch_rows=BATCH_ROWS)
     source = open_relay(Server(address), columns=(*COLUMNS, "node_name"), options=options)
     with Folder(Path(state)) as folder:
