@@ -1,8 +1,9 @@
-"""Arrow without pandas, until somebody asks for a DataFrame.
+"""Arrow without pandas where no DataFrame is made: in the processes of the command line.
 
 At the first array it makes, pyarrow imports pandas if it is installed, only to ask whether the values are a Series.
-That costs every command of flowmine 0.4 s and 50 MB. Told once that there is no pandas, pyarrow goes on without, and
-looks again when a DataFrame is asked for or given; so nothing is lost to whoever uses one.
+That costs every command of flowmine 0.4 s and 50 MB. Told once that there is no pandas, pyarrow goes on without, until
+a DataFrame is asked for. It then makes no Python values of times with nanoseconds, which commands therefore never ask
+for; a program that imports flowmine may, and is left alone.
 """
 
 import sys
@@ -10,9 +11,15 @@ import threading
 from collections.abc import Sequence
 from types import ModuleType
 
-import pyarrow as pa
+__all__ = ["for_commands", "without_pandas"]
 
-__all__ = ["without_pandas"]
+_processes_commands = False
+
+
+def for_commands() -> None:
+    """Say, before any table is made, that this process runs a command of flowmine and nothing else."""
+    global _processes_commands
+    _processes_commands = True
 
 
 class _NoPandas:
@@ -28,9 +35,11 @@ class _NoPandas:
 
 
 def without_pandas() -> None:
-    """Make pyarrow's first array without importing pandas; do nothing where pandas is imported already."""
-    if "pandas" in sys.modules:
+    """Make pyarrow's first array without importing pandas, if this process runs a command (`for_commands`)."""
+    if not _processes_commands or "pandas" in sys.modules:
         return
+    import pyarrow as pa
+
     finder = _NoPandas()
     sys.meta_path.insert(0, finder)
     try:

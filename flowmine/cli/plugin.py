@@ -10,6 +10,7 @@ from collections.abc import MutableMapping, Sequence
 
 import click
 
+from flowmine.arrow import for_commands
 from flowmine.cli import main as flowmine
 
 __all__ = ["complete", "kubectl_args", "main"]
@@ -22,6 +23,7 @@ _FILES_TOO, _NO_FILES = 0, 4
 
 def main() -> None:
     """Run the command line as ``kubectl flowmine``."""
+    for_commands()
     flowmine(args=kubectl_args(sys.argv[1:], os.environ), prog_name=_NAME)
 
 

@@ -82,9 +82,6 @@ class Frame(ABC):
 
     def to_pylist(self) -> list[dict[str, Any]]:
         """Return the rows as dictionaries; times are Timestamps of pandas, which have nanoseconds."""
-        pa.table(
-            {"": pa.array([], pa.int8())}
-        ).to_pandas()  # lets Arrow look for pandas (see `flowmine.arrow`)
         found: list[dict[str, Any]] = self.table.to_pylist()
         return found
 
