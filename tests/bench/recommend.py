@@ -1,43 +1,85 @@
-"""Time a recommendation after aggregation, on one core: ``python -m tests.bench.recommend``.
+"""Time what comes after aggregation, on a large cluster: ``python -m tests.bench.recommend``.
 
-The cluster is a made one of that many workloads and links; only `recommend` is timed, its proof by the engine included.
+The edges are made from columns (`tests.bench.large`), so no capture is read. Each step runs in a process of its own:
+`settle`, `recommend` with its proof by the engine, and `simulate` of these edges by as many policies. Seconds of CPU are told beside
+those of the clock, for a machine with other work on it.
 """
 
 import gc
 import os
 import resource
+import sys
 import time
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable
+from typing import Any
 
 import click
 
+from flowmine.advise.inforce import InForce
 from flowmine.advise.recommend import recommend
-from flowmine.edges import aggregate
-from flowmine.ingest import open_flows
-from tests.cluster import large_cluster, lines, write
+from flowmine.advise.simulate import simulate
+from flowmine.edges import settle
+from flowmine.engine.policyset import PolicySet
+from tests.bench.engine import policy
+from tests.bench.large import large_edges, large_parts
+from tests.bench.measure import measure
+
+_STEPS = ("settled", "recommended", "simulated")
+
+
+def settled(workloads: str, edges: str, policies: str) -> dict[str, Any]:
+    """Settle the Parts of a large cluster."""
+    parts = large_parts(int(workloads), int(edges))
+    return _timed(lambda: settle(*parts), lambda found: f"{found.edges.num_rows:,} edges")
+
+
+def recommended(workloads: str, edges: str, policies: str) -> dict[str, Any]:
+    """Recommend policies for its edges, and prove them."""
+    made = large_edges(int(workloads), int(edges))
+    return _timed(lambda: recommend(made), lambda found: f"{len(found.policies):,} policies")
+
+
+def simulated(workloads: str, edges: str, policies: str) -> dict[str, Any]:
+    """Judge its edges by policies that know the workloads and not their traffic: nearly all would be denied."""
+    made = large_edges(int(workloads), int(edges))
+    tried = [policy(number, int(workloads)) for number in range(int(policies))]
+    return _timed(
+        lambda: simulate(made, InForce(PolicySet.from_policies(tried))),
+        lambda found: f"{found.judged:,} judged by {len(tried):,} policies, {len(found.shifts):,} changes",
+    )
+
+
+def _timed(step: Callable[[], Any], told: Callable[[Any], str]) -> dict[str, Any]:
+    """Run a step as the command line does; return what it took and the most memory it had, its inputs included."""
+    gc.collect()
+    gc.disable()
+    before = _peak()
+    wall, cpu = time.perf_counter(), time.process_time()
+    found = step()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return {"wall": wall, "cpu": cpu, "before": before, "peak": _peak(), "found": told(found)}
+
+
+def _peak() -> float:
+    unit = 1e6 if sys.platform == "darwin" else 1e6 / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 @click.command(help=__doc__)
-@click.option("--workloads", default=500, show_default=True)
-@click.option("--links", default=100_000, show_default=True)
-@click.option("--events", default=400_000, show_default=True, help="About how many events show them.")
-def main(workloads: int, links: int, events: int) -> None:
-    """Print what was recommended, how long it took, and the memory it had."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {0})
-    with TemporaryDirectory() as folder:
-        capture = Path(folder) / "large.jsonl"
-        write(capture, lines(large_cluster(workloads, links), events))
-        edges = aggregate(open_flows(capture))
-    gc.disable()  # as the command line does
-    wall, cpu = time.perf_counter(), time.process_time()
-    found = recommend(edges)
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{edges.edges.num_rows:,} edges, {len(found.policies):,} policies: {wall:.1f} s, {cpu:.1f} s of CPU, {peak:,.0f} MB"
-    )
+@click.option("--workloads", default=2_000, show_default=True)
+@click.option("--edges", default=1_000_000, show_default=True, help="Distinct edges, about.")
+@click.option("--policies", default=3_000, show_default=True, help="Policies that the edges are judged by.")
+@click.option("--only", type=click.Choice(_STEPS), multiple=True, help="Steps to run (default: all).")
+def main(workloads: int, edges: int, policies: int, only: tuple[str, ...]) -> None:
+    """Print what each step made, how long it took, and the memory it had."""
+    cores = {min(os.sched_getaffinity(0))} if hasattr(os, "sched_getaffinity") else None
+    for step in only or _STEPS:
+        numbers = (str(workloads), str(edges), str(policies))
+        got = measure("tests.bench.recommend", step, *numbers, cores=cores).returned
+        print(
+            f"{step:<12} {got['wall']:7.1f} s {got['cpu']:7.1f} s of CPU {got['peak']:7,.0f} MB at most "
+            f"({got['before']:,.0f} MB before): {got['found']}"
+        )
 
 
 if __name__ == "__main__":
