@@ -18,12 +18,12 @@ def line_ends(data: bytes | memoryview) -> int:
     return int(np.count_nonzero(np.frombuffer(data, np.uint8) == 10))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Block:
     """Whole values, one a line; ``first`` is the number of the first line in its file.
 
     ``places`` are the line numbers of the values where they do not just follow; ``unended`` tells that the last line
-    has no end, and may have been cut. ``stretches`` are its lines taken apart, where somebody did that already.
+    has no end, and may have been cut. ``stretches`` are its lines taken apart, set by whoever does that.
     """
 
     data: bytes
@@ -31,6 +31,11 @@ class Block:
     places: tuple[int, ...] | None = None
     unended: bool = False
     stretches: Stretches | None = None
+
+    @property
+    def ends(self) -> int:
+        """How many line ends there are."""
+        return line_ends(self.data) if self.stretches is None else self.stretches.ends
 
     def lines(self) -> list[tuple[int, bytes]]:
         """Return the lines that are not blank, each with its number in the file."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from flowmine.errors import InputError
-from flowmine.ingest.blocks import Block, Unreadable, line_ends
+from flowmine.ingest.blocks import Block, Unreadable
 from flowmine.ingest.captureread import Kept, Stored
 from flowmine.ingest.captureshelf import Shelf
 from flowmine.ingest.columns import Builder
@@ -122,7 +122,7 @@ class Reader:
         made: list[pa.RecordBatch] = []
         for block in self._blocks(portion.content):
             made += self._builder.in_order(lines.rows(block, self._builder.tools))
-            share.lines = block.first - 1 + line_ends(block.data) if isinstance(block, Block) else block.line
+            share.lines = block.first - 1 + block.ends if isinstance(block, Block) else block.line
         share.events, share.failure, share.waits = lines.events, lines.failure, lines.waits
         if not made:
             return share, None
@@ -132,7 +132,8 @@ class Reader:
         found = blocks_of(content, _BLOCK) if isinstance(content, Range) else iter([content])
         for block in found:
             if isinstance(block, Block):
-                yield replace(block, stretches=cut(block.data))
+                block.stretches = cut(block.data)
+                yield block
             elif isinstance(block, Unreadable):
                 yield block
 

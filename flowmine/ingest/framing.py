@@ -104,8 +104,9 @@ def by_line(chunks: Iterator[bytes], size: int) -> Iterator[Block | Unreadable]:
         cut = chunk.rfind(b"\n") + 1
         if held + cut >= size and cut:
             data = b"".join((*parts, memoryview(chunk)[:cut]))
-            yield Block(data, line)
-            line += line_ends(data)
+            block = Block(data, line)
+            yield block
+            line += block.ends
             parts, held = [chunk[cut:]], len(chunk) - cut
             continue
         parts.append(chunk)

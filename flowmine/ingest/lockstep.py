@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from flowmine.ingest.blocks import Block, Unreadable
@@ -85,7 +85,7 @@ def _taken_apart(blocks: Iterator[Block | Unreadable]) -> Iterator[Block | Unrea
     misses = 0
     for block in blocks:
         if misses < _MOST_MISSES and isinstance(block, Block):
-            block = replace(block, stretches=cut(block.data))
+            block.stretches = cut(block.data)
             misses = 0 if block.stretches else misses + 1
         yield block
 

@@ -52,7 +52,7 @@ class Stretches:
 
     ``times`` and ``uuids`` (None where lines have none) are texts of plain ASCII, one a line; ``texts`` (binary) are the
     different stretches, and ``codes`` (int32, lines x `KINDS`) the place there of each line's. ``begins`` say where in the
-    block each line is, and ``others`` where all else is that is not blank.
+    block each line is, ``others`` where all else is that is not blank, and ``ends`` how many line ends there are.
     """
 
     begins: _Places
@@ -62,6 +62,7 @@ class Stretches:
     codes: npt.NDArray[np.int32]
     ports: Ports
     others: list[tuple[int, int]]
+    ends: int
 
 
 def _word(text: bytes) -> np.uint64:
@@ -124,9 +125,18 @@ def cut(data: bytes) -> Stretches | None:
     ports = _overwrite_ports(made, open_, lines.marks)
     _overwrite_cookies(made, open_, lines.marks[:, -2] + 2, lines.closing)
     texts, codes = _encoded(made, lines, head)
-    others = _gaps(data, lines.begins, lines.marks[:, -1] + 2)
+    gaps = _gaps(data, lines.begins, lines.marks[:, -1] + 2)
+    others = [(start, stop) for start, stop in gaps if data[start:stop].strip()]
+    line_ends = len(lines.begins) + sum(data.count(b"\n", start, stop) for start, stop in gaps)
     return Stretches(
-        lines.begins, _strings(times), _strings(uuids) if uuid else None, texts, codes, ports, others
+        lines.begins,
+        _strings(times),
+        _strings(uuids) if uuid else None,
+        texts,
+        codes,
+        ports,
+        others,
+        line_ends,
     )
 
 
@@ -327,5 +337,4 @@ def _gaps(data: bytes, begins: _Places, ends: _Places) -> list[tuple[int, int]]:
     """Return where in the block there is something that is none of the lines."""
     starts, stops = np.append(0, ends), np.append(begins, len(data))
     gaps = np.flatnonzero(stops > starts)
-    found = zip(starts[gaps].tolist(), stops[gaps].tolist(), strict=True)
-    return [(start, stop) for start, stop in found if data[start:stop].strip()]
+    return list(zip(starts[gaps].tolist(), stops[gaps].tolist(), strict=True))

@@ -242,3 +242,12 @@ def test_rows_stay_in_the_order_of_lines() -> None:
     )
     times: pa.ChunkedArray = read(opened(data, columns=["uuid"]))["uuid"]
     assert [f"{n:08x}" for n in range(40)] == [uuid[:8] for uuid in times.to_pylist()]
+
+
+@pytest.mark.parametrize("name", _LINES)
+def test_line_ends_are_counted_with_the_lines(name: str) -> None:
+    """Usual lines, others and blank ones: all line ends of a block are known when it is taken apart."""
+    data = _USUAL + _LINES[name] + b"\n\n" + _USUAL + _LINES[name]
+    found = cut(data)
+    assert found is not None
+    assert data.count(b"\n") == found.ends
