@@ -1,7 +1,7 @@
 """`flowmine report`: one page that one can send, with the map, the policies, the drops and how far to trust them."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,19 +10,16 @@ import click
 from flowmine.cli.display import write_bytes
 from flowmine.cli.exitcodes import FailOn, drop_classes, fails_on, reading_classes
 from flowmine.cli.fromcluster import FromCluster, cluster_options
-from flowmine.cli.inputs import Capture, Reading, capture_inputs
+from flowmine.cli.inputs import Capture, capture_inputs
 from flowmine.cli.policiesinforce import Agents, agent_options
 from flowmine.cli.scaleoptions import scale_options
-from flowmine.errors import FlowmineError, UsageError
+from flowmine.cli.window import WindowCommand
+from flowmine.errors import UsageError
 
 if TYPE_CHECKING:
-    from flowmine.advise.finding import Finding
-    from flowmine.advise.recommend import Recommendation
     from flowmine.edges import Edges
-    from flowmine.policy.files import Document
     from flowmine.report.redact import Redact
     from flowmine.report.view import View
-    from flowmine.synth.options import Options
 
 __all__ = ["report"]
 
@@ -32,7 +29,7 @@ Renderer = Callable[["View"], bytes]
 """Makes the bytes of one format."""
 
 
-@click.command()
+@click.command(cls=WindowCommand)
 @capture_inputs
 @scale_options
 @click.option(
@@ -80,10 +77,10 @@ def report(
     """
     from dataclasses import replace
 
-    from flowmine.advise.drops import drops
     from flowmine.edges import COLUMNS, REQUEST_COLUMNS
     from flowmine.policy.versions import oldest_version, parse_version
-    from flowmine.report.compose import Advice, compose
+    from flowmine.report.advised import advised
+    from flowmine.report.compose import compose
     from flowmine.report.redact import redacted, shown
     from flowmine.report.view import mapped
     from flowmine.synth.options import Options
@@ -96,14 +93,8 @@ def report(
         seen = oldest_version(reading.source.ledger.versions)
         options = replace(Options(), cilium=parse_version(cilium) if cilium else seen or Options().cilium)
         known = agents.in_force(written, edges) if written else None
-        found, why = _recommended(reading, edges, options)
-        advice = Advice(
-            drops(edges, known, options, written.texts if written else {}),
-            found,
-            known,
-            _linted(written.documents, edges) if written else None,
-            (*why, *(known.ineffective if known else ())),
-        )
+        sources = (written.documents, written.texts) if written else ((), {})
+        advice = advised(edges, reading.source.ledger, options, known, sources)
         view = compose(edges, reading.source.ledger, advice, title or _title(capture))
         view = mapped(redacted(view, wanted, _pods(edges)), shown)
         made = render(view)
@@ -150,27 +141,6 @@ def _model(view: "View") -> bytes:
 
 
 _RENDERERS: dict[str, Renderer] = {".html": _page, ".svg": _picture, ".json": _model}
-
-
-def _recommended(
-    reading: Reading, edges: "Edges", options: "Options"
-) -> "tuple[Recommendation | None, tuple[str, ...]]":
-    """Return what is recommended; where nothing can be, why not."""
-    from flowmine.advise.recommend import recommend
-
-    ledger = reading.source.ledger
-    if ledger.texts or "labels" in ledger.masked:
-        return None, (f"no policy can be recommended: {ledger.mask_advice()}",)
-    try:
-        return recommend(edges, options), ()
-    except FlowmineError as error:
-        return None, (f"no policy can be recommended: {error}",)
-
-
-def _linted(documents: "Sequence[Document]", edges: "Edges") -> "Sequence[Finding]":
-    from flowmine.advise.lint import capture_of, context_of, findings_of
-
-    return findings_of(context_of(documents, capture_of(edges.endpoints, edges.edges, edges.names)))
 
 
 def _pods(edges: "Edges") -> set[str]:

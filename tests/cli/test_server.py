@@ -120,6 +120,15 @@ def test_recommendations_take_a_window_of_a_server(server: Replay) -> None:
     assert [(one.number, one.first) for one in server.requests] == [(10, False)]
 
 
+def test_reports_take_a_window_of_a_server(server: Replay, tmp_path: Path) -> None:
+    """A report of a server's last events holds these, and of a capture no part is taken."""
+    page = str(tmp_path / "report.json")
+    result = run("report", "--server", server.address, "--last", "10", "-o", page)
+    assert (0, True) == (result.exit_code, "10 flows read" in result.stderr)
+    refused = run("report", "FILE", "--last", "10", "-o", page)
+    assert "report takes no --last with a capture" in refused.stderr
+
+
 def test_a_stream_is_followed_for_a_while(server: Replay) -> None:
     """--for follows, and ends with the answer on what came."""
     result = run("edges", "--server", server.address, "--last", "60", "--for", "500ms", "-o", "json")
