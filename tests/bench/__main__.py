@@ -7,11 +7,14 @@ parse of pysimdjson. The fastest of ``--runs`` counts. What is not installed is 
 """
 
 import importlib.util
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
-from tests.bench.contenders import compressed, cores_of
+from tests.bench.contenders import compressed, cores_of, recorded
 from tests.bench.edges import made
 from tests.bench.measure import Measured, measure
 
@@ -28,23 +31,32 @@ class Contender:
     needs: str = "flowmine"
     cores: set[int] | None = None
     share: int = 1
-    gzip: bool = False
+    stored: Callable[[Path], Path] | None = None
+    """How it has the capture, where that is not plain JSON."""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether what it needs is installed: a library, or a program."""
+        return importlib.util.find_spec(self.needs) is not None or shutil.which(self.needs) is not None
 
 
 _ONE = Contender("flowmine, one process", "flowmine")
 _PINNED = Contender("flowmine, one process, one core", "flowmine", cores={0})
 _ALL = Contender(_TOLD, "flowmine_all")
-_GZIP = Contender("flowmine, gzip, all cores", "flowmine_all", gzip=True)
-_INFLATE = Contender("isal, inflating alone", "isal_inflate", "isal", gzip=True)
+_GZIP = Contender("flowmine, gzip, all cores", "flowmine_all", stored=compressed)
+_CAPTURE = Contender("flowmine, recorded as Parquet, one process", "flowmine", stored=recorded)
+_INFLATE = Contender("isal, inflating alone", "isal_inflate", "isal", stored=compressed)
 _DUCKDB = Contender("DuckDB, same keys and counts", "duckdb", "duckdb")
 _PLAIN = Contender("DuckDB, plain counts", "duckdb_plain", "duckdb")
 _POLARS = Contender("polars, plain counts", "polars_scan", "polars")
 _PYARROW = Contender("pyarrow.json, table alone", "pyarrow_json")
 _ORJSON = Contender("orjson loop, plain counts", "orjson_loop", "orjson")
 _AUDIT = Contender("hubble-audit2policy", "hubble_audit2policy", "hubble_audit2policy", share=10)
+_JQ = Contender("jq, sort and uniq, plain counts", "jq_loop", "jq", share=10)
 _SIMDJSON = Contender("pysimdjson, parsing alone", "simdjson_parse", "simdjson")
 _DASK = Contender("flowmine, Dask, all cores", "dask_engine", "distributed")
-_CONTENDERS = (_ONE, _PINNED, _ALL, _GZIP, _DASK, _DUCKDB, _PLAIN, _POLARS, _PYARROW, _ORJSON, _AUDIT)
+_OURS = (_ONE, _PINNED, _ALL, _GZIP, _CAPTURE, _DASK)
+_OTHERS = (_DUCKDB, _PLAIN, _POLARS, _PYARROW, _ORJSON, _AUDIT, _JQ)
 _FLOORS = (_SIMDJSON, _INFLATE)
 
 
@@ -64,7 +76,7 @@ class Result:
     def line(self, title: str) -> str:
         """Return a line of the table."""
         megabytes = self.size / self.got.seconds / 1e6
-        return f"{title:<34} {self.got.seconds:8.2f} {self.rate:12,.0f} {megabytes:8.0f} {self.got.peak / 1e6:9,.0f}"
+        return f"{title:<42} {self.got.seconds:8.2f} {self.rate:12,.0f} {megabytes:8.0f} {self.got.peak / 1e6:9,.0f}"
 
 
 @click.command(help=__doc__)
@@ -74,18 +86,23 @@ class Result:
     "--growth", default=10, show_default=True, help="How many times larger a second capture is; 0 = none."
 )
 @click.option("--only", multiple=True, help="Contenders whose title has this text in it.")
-def main(flows: int, runs: int, growth: int, only: tuple[str, ...]) -> None:
+@click.option("--markdown", is_flag=True, help="Also print the table as the README has it.")
+def main(flows: int, runs: int, growth: int, only: tuple[str, ...], markdown: bool) -> None:
     """Print the table, the ratios, and how time and memory grow."""
     click.echo(f"{cores_of()} cores; seconds, flows/s, MB/s of JSON, MB of memory (of all its processes)")
-    chosen = [one for one in (*_CONTENDERS, *_FLOORS) if not only or any(text in one.title for text in only)]
+    chosen = [
+        one for one in (*_OURS, *_OTHERS, *_FLOORS) if not only or any(text in one.title for text in only)
+    ]
     results: dict[str, Result] = {}
     for one in chosen:
-        if importlib.util.find_spec(one.needs) is None:
-            click.echo(f"{one.title:<34} left out: {one.needs} is not installed")
+        if not one.is_there:
+            click.echo(f"{one.title:<42} left out: {one.needs} is not installed")
             continue
         results[one.title] = _fastest(one, flows, runs)
         click.echo(results[one.title].line(one.title))
     _ratios(results)
+    if markdown:
+        _markdown(flows, results)
     if growth:
         _grow(flows, growth, [one for one in chosen if one in (_ONE, _ALL)], results)
 
@@ -93,7 +110,7 @@ def main(flows: int, runs: int, growth: int, only: tuple[str, ...]) -> None:
 def _fastest(one: Contender, flows: int, runs: int) -> Result:
     path = made(flows // one.share)
     size = path.stat().st_size
-    stored = compressed(path) if one.gzip else path
+    stored = one.stored(path) if one.stored else path
     got = min(
         (measure(_MODULE, one.function, str(stored), cores=one.cores) for _ in range(runs)),
         key=lambda found: found.seconds,
@@ -106,12 +123,29 @@ def _ratios(results: dict[str, Result]) -> None:
     for base in (_ONE, _ALL):
         if base.title not in results:
             continue
-        others = [one for one in (*_CONTENDERS[5:], *_FLOORS) if one.title in results]
+        others = [one for one in (*_OTHERS, *_FLOORS) if one.title in results]
         ratios = (f"{results[base.title].rate / results[one.title].rate:.2f} x {one.title}" for one in others)
         click.echo(f"{base.title}: {'; '.join(ratios)}")
     if _PINNED.title in results and _ALL.title in results:
         ratio = results[_ALL.title].rate / results[_PINNED.title].rate
         click.echo(f"{_ALL.title}: {ratio:.2f} times one process on one core")
+
+    if _ONE.title in results and _CAPTURE.title in results:
+        ratio = results[_CAPTURE.title].rate / results[_ONE.title].rate
+        click.echo(f"{_CAPTURE.title}: {ratio:.2f} times as fast as the JSON it came from")
+
+
+def _markdown(flows: int, results: dict[str, Result]) -> None:
+    """Print the table in Markdown, its last column how many times longer than flowmine with all cores each takes."""
+    base = results.get(_ALL.title)
+    click.echo(
+        f"\n| {flows:,} flows on {cores_of()} cores | flows/s | MB/s | memory (MB) | beside flowmine |"
+    )
+    click.echo("|---|---:|---:|---:|---:|")
+    for title, one in results.items():
+        beside = f"{base.rate / one.rate:.2f} x" if base else ""
+        megabytes = one.size / one.got.seconds / 1e6
+        click.echo(f"| {title} | {one.rate:,.0f} | {megabytes:,.0f} | {one.got.peak / 1e6:,.0f} | {beside} |")
 
 
 def _grow(flows: int, times: int, chosen: list[Contender], results: dict[str, Result]) -> None:

@@ -16,9 +16,11 @@ __all__ = [
     "flowmine_all",
     "hubble_audit2policy",
     "isal_inflate",
+    "jq_loop",
     "orjson_loop",
     "polars_scan",
     "pyarrow_json",
+    "recorded",
     "simdjson_parse",
 ]
 
@@ -139,6 +141,16 @@ def hubble_audit2policy(path: str) -> dict[str, int]:
         return {"policies": len(list(Path(folder).iterdir()))}
 
 
+def jq_loop(path: str) -> dict[str, int]:
+    """Count by labels, port, verdict and reply with jq and sort, as a shell would."""
+    import subprocess
+
+    wanted = ".source.labels, .destination.labels, (.l4 // {} | map(.destination_port?) | .[0]), .verdict, .is_reply"
+    command = f"jq -c '.flow // empty | [{wanted}]' \"$1\" | sort | uniq -c | wc -l"
+    done = subprocess.run(["sh", "-c", command, "sh", path], check=True, capture_output=True, text=True)
+    return {"edges": int(done.stdout)}
+
+
 def simdjson_parse(path: str) -> dict[str, int]:
     """Parse every line with pysimdjson and look at nothing: what parsing alone costs."""
     import simdjson
@@ -161,6 +173,18 @@ def isal_inflate(path: str) -> dict[str, int]:
         while chunk := content.read(1 << 20):
             inflated += len(chunk)
     return {"bytes": inflated}
+
+
+def recorded(path: Path) -> Path:
+    """Return the same capture as `flowmine capture` records it, made once."""
+    import subprocess
+    import sys
+
+    made = path.with_suffix(".capture")
+    if not made.exists():
+        command = [sys.executable, "-m", "flowmine", "capture", "-q", str(path), "-d", str(made)]
+        subprocess.run(command, check=True)
+    return made
 
 
 def compressed(path: Path) -> Path:
