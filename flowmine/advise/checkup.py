@@ -117,7 +117,7 @@ def exporter_checks(exporter: Exporter, paces: Sequence[Pace], interval: float) 
             Level.PROBLEM if {"source", "destination", "l4", "verdict"}.intersection(missing) else Level.NOTE,
             "exporter",
             f"{exporter.name}: its field mask leaves out {', '.join(missing)}",
-            "use the mask of flowmine help deploy: what is left out cannot be judged by",
+            "use the mask of flowmine help default-deny: what is left out cannot be judged by",
         )
     if exporter.filtered:
         yield Check(
