@@ -77,7 +77,7 @@ class Desk:
             self._pages.clear()
             self._reground(scene)
             self._revision += 1
-            self._last = Last()
+            self._last = replace(self._last, gained=(), lost=())
         self.news.tell("view", {"version": version})
 
     def tell(self, state: State) -> None:
@@ -100,13 +100,14 @@ class Desk:
             return self._view()
 
     def connection(self, view: int, place: int) -> ConnectionView:
-        """Return what the draft says of a connection. Raise Outdated where the view is not the newest."""
+        """Return what the draft says of a connection of a version of the view. Raise Outdated where that is too old."""
         with self._lock:
-            if view != self._scene.version or not 0 <= place < len(self._scene.rows):
-                raise Outdated("the map has changed since")
+            found = self._now(view, [place])
+            if not found:
+                raise Outdated("the map has changed since; look again")
             asked = self._judged()
             policies, _ = paper_views(asked.judged.draft)
-            return connection_view(asked.scene, asked.court, asked.judged, policies, place)
+            return connection_view(asked.scene, asked.court, asked.judged, policies, found[0])
 
     def start(self, origin: str) -> DraftView:
         """Begin a draft anew; undo leads back. Raise UsageError where there is no such origin."""

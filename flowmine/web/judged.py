@@ -67,6 +67,8 @@ class Court:
 
     def _again(self, draft: Draft, before: Draft) -> dict[int, Ruling]:
         changed = draft.refs_changed(before)
+        for each in (before, draft):
+            self._learn(each.papers.values())
         papers = [each.papers[ref] for each in (draft, before) for ref in changed if ref in each.papers]
         touched = frozenset().union(*(self._selects(paper) for paper in papers))
         rows = [row for row, ends in enumerate(self._ends) if ends & touched]
@@ -83,22 +85,29 @@ class Court:
         return InForce(some, named_ports=ground.named_ports)
 
     def _selects(self, paper: Paper) -> frozenset[int]:
-        """Return the endpoints that any rule of a paper selects."""
-        known = self._selected.get(id(paper))
-        if known is None or known[0] is not paper:
-            governed = Governed(self._alone(paper).index, self.people.parties)
-            spots = self.people.spots
-            found = {
-                spots[place].party
-                for rule in governed.rules
-                for place in governed.selected(rule).nonzero()[0].tolist()
-            }
-            known = self._selected[id(paper)] = (paper, frozenset(found))
-        return known[1]
+        """Return the endpoints that any rule of a paper selects, which was learned before."""
+        return self._selected[id(paper)][1]
 
-    def _alone(self, paper: Paper) -> PolicySet:
-        ground = self._scene.ground.policies
-        return PolicySet.from_policies([paper.policy], ground.groups, ground.config)
+    def _learn(self, papers: Iterable[Paper]) -> None:
+        """Find out which endpoints the rules of papers select, all of those that are new at once."""
+        new = {paper.policy.ref: paper for paper in papers if not self._is_learned(paper)}
+        if not new:
+            return
+        ground, spots = self._scene.ground.policies, self.people.spots
+        policies = (paper.policy for paper in new.values())
+        index = PolicySet.from_policies(policies, ground.groups, ground.config).index
+        governed = Governed(index, self.people.parties)
+        found: dict[str, set[int]] = {ref: set() for ref in new}
+        for rule in governed.rules:
+            found[rule[0]].update(
+                spots[place].party for place in governed.selected(rule).nonzero()[0].tolist()
+            )
+        for ref, paper in new.items():
+            self._selected[id(paper)] = (paper, frozenset(found[ref]))
+
+    def _is_learned(self, paper: Paper) -> bool:
+        known = self._selected.get(id(paper))
+        return known is not None and known[0] is paper
 
     def _kind(self, row: int, ruling: Ruling) -> ShiftKind | None:
         """Return what changes for a row against today; nothing is said of what policies have no say in."""
