@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -33,14 +33,20 @@ _STYLES = {
 class TailView:
     """Draws ticks; a context."""
 
-    def __init__(self, names: tuple[str, ...], console: Console | None = None) -> None:
-        """Name what is followed; draw on ``console`` (standard output by default)."""
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Name what is followed; draw on ``console`` (standard output by default), seconds counted by ``clock``."""
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         self._name = f"{names[0]}{more}" if names else ""
         self._console = console or Console()
         self._news: deque[tuple[str, str, str]] = deque(maxlen=_KEPT)
         self._live = Live(console=self._console, auto_refresh=False)
-        self._before = (time.monotonic(), 0)
+        self._clock = clock
+        self._before = (clock(), 0)
         self._rate = 0.0
 
     def __enter__(self) -> "TailView":
@@ -57,7 +63,7 @@ class TailView:
     def shown(self, ticks: "Iterator[Tick]") -> "Iterator[Tick]":
         """Draw every tick, and pass it on."""
         for tick in ticks:
-            now = time.monotonic()
+            now = self._clock()
             passed, flows = now - self._before[0], tick.tally.flows - self._before[1]
             self._rate = flows / passed if passed else 0.0
             self._before = (now, tick.tally.flows)

@@ -32,14 +32,13 @@ from flowmine.live.tail import Clocks, Every, Tail
 from flowmine.policy.files import load
 from tests.docs.places import ROOT, free_port
 
-__all__ = ["DRAWINGS", "FOLDER", "PHOTOGRAPHS", "steady"]
+__all__ = ["DRAWINGS", "FOLDER", "PHOTOGRAPHS"]
 
 FOLDER = ROOT / "notebooks" / "img"
 _SAMPLES = ROOT / "sample_flows"
 _PAPER = ' style="background: #fff; color-scheme: light"'
 _DROPPED = "#table tbody tr:has-text('default/backend'):has-text('example.com') button"
 _FONT = re.compile(r"@font-face \{.*?\}\s*", re.S)
-_SPEED = re.compile(r"[\d,]+&#160;a&#160;second")
 _BATCH, _WIDE, _HIGH = 160, 110, 24
 _EARLY = 20
 _LAST = 1_795_031_900.0
@@ -79,18 +78,13 @@ def live_view() -> str:
         force_terminal=True,
         color_system="truecolor",
     )
-    view = TailView(("localhost:4245",), screen)
+    view = TailView(("localhost:4245",), screen, lambda: float(next(seconds)))
     for tick in view.shown(tail.ticks()):
         last = tick
     screen.export_text()  # forget what was drawn until now
     screen.print(view.picture(last), "")
     drawing = screen.export_svg(title="flowmine tail --server localhost:4245 -n empire --policies policies")
     return _FONT.sub("", drawing).replace("Fira Code", "DejaVu Sans Mono")
-
-
-def steady(drawing: str) -> str:
-    """Return a drawing without what differs from run to run: how fast the machine was."""
-    return _SPEED.sub("a second", re.sub(r"terminal-\d+", "terminal", drawing))
 
 
 def report_page() -> bytes:
