@@ -24,6 +24,7 @@ from flowmine.policy.validate import is_accepted, validate
 __all__ = ["Taken", "Withdrawal", "withdrawal"]
 
 _ROUNDS = 24
+_SELECTORS = ("endpointSelector", "nodeSelector", "podSelector", "enableDefaultDeny")
 
 Manifests = Mapping[str, Mapping[str, Any]]
 
@@ -123,42 +124,60 @@ def _smallest(
     """Return the change to one entry that helps, and takes the fewest other edges with it."""
     direction, name = entry
     ref, _, path = name.partition(":")
-    before = _admissions(judge.rulings(rows), direction)
+    manifest = judge.manifests[ref]
+    where = _where(manifest, path)
+    before = _admitted(judge, manifest, where, rows, direction)
     others = [row for row, ruling in ruled.items() if _is_touched(ruling, ref) and row not in rows]
     passing = sum(ruling.allowed for ruling in judge.rulings(others).values()) if others else 0
     best: tuple[int, int, Taken] | None = None
-    for number, taken in enumerate(_candidates(judge.manifests[ref], ref, direction, path)):
-        manifest = applied(judge.manifests[ref], taken.ops)
-        if not is_accepted(list(validate(manifest, unknown="prune"))):
+    for number, (taken, whole) in enumerate(_candidates(manifest, ref, direction, path)):
+        changed = applied(manifest, taken.ops)
+        if not whole and _admitted(judge, changed, where, rows, direction) >= before:
             continue
-        after = judge.changed(ref, manifest)
-        if _admissions(after.rulings(rows), direction) >= before:
+        if not is_accepted(list(validate(changed, unknown="prune"))):
             continue
+        after = judge.changed(ref, changed)
         left = sum(ruling.allowed for ruling in after.rulings(others).values()) if others else 0
         if best is None or (passing - left, number) < best[:2]:
             best = (passing - left, number, taken)
     return best and best[2]
 
 
-def _admissions(found: Mapping[int, Ruling], direction: Direction) -> int:
-    """Count the entries that admit the edges at a side, summed over the edges."""
-    sides = [ruling.sides[direction] for ruling in found.values()]
-    return sum(len(side.by) for side in sides if side.outcome is Outcome.ALLOWED)
+def _where(manifest: Mapping[str, Any], path: str) -> Path:
+    """Return where a manifest holds the entry that the engine knows by a path."""
+    rule, _, rest = path.partition(".")
+    section, _, number = rest.partition("[")
+    return (*raw_rule(manifest, rule), section, int(number.rstrip("]")))
+
+
+def _admitted(
+    judge: _Judge, manifest: Mapping[str, Any], where: Path, rows: Sequence[int], direction: Direction
+) -> int:
+    """Count the edges that an entry admits by itself: verdicts name only the foremost of several that do."""
+    rule = value_at(manifest, where[:-2])
+    alone = {key: rule[key] for key in _SELECTORS if key in rule} | {where[-2]: [value_at(manifest, where)]}
+    kept = {key: manifest[key] for key in ("apiVersion", "kind", "metadata")}
+    made = from_dict({**kept, "spec": alone}, "prune")
+    before = judge.here.policies
+    policies = [made] if isinstance(made, Policy) else []
+    some = PolicySet.from_policies(policies, before.groups, before.config)
+    found = rulings(judge.known, InForce(some), rows)
+    return sum(ruling.sides[direction].outcome is Outcome.ALLOWED for ruling in found.values())
 
 
 def _is_touched(ruling: Ruling, ref: str) -> bool:
     return any(name.partition(":")[0] == ref for side in ruling.sides.values() for name in side.by)
 
 
-def _candidates(manifest: Mapping[str, Any], ref: str, direction: Direction, path: str) -> Iterator[Taken]:
-    rule, _, rest = path.partition(".")
-    section, _, number = rest.partition("[")
-    where: Path = (*raw_rule(manifest, rule), section, int(number.rstrip("]")))
-    place = f"{rule}.{rest}"
+def _candidates(
+    manifest: Mapping[str, Any], ref: str, direction: Direction, path: str
+) -> Iterator[tuple[Taken, bool]]:
+    """Yield what can be taken away, each with whether it is the whole entry."""
+    where = _where(manifest, path)
     for ops, shown in removals(manifest, where, value_at(manifest, where), closing=True):
-        yield Taken(ref, place, direction, shown, ops)
+        yield Taken(ref, path, direction, shown, ops), ops[0].path == where
     if len(value_at(manifest, where[:-1])) == 1:
-        yield Taken(ref, place, direction, [value_at(manifest, where)], _emptied(manifest, where))
+        yield Taken(ref, path, direction, [value_at(manifest, where)], _emptied(manifest, where)), True
 
 
 def _emptied(manifest: Mapping[str, Any], where: Path) -> tuple[Op, ...]:

@@ -37,7 +37,10 @@ def _removed(scene: Scene, court: Court, judged: Judged, place: int) -> tuple[Ju
     }
     done = [f"{called(step.ref)}: {step.place} takes back its rule for {name}" for step in found.steps]
     draft = judged.draft.with_papers(papers, f"Remove {name}")
-    return court.judge(draft, judged), done, []
+    judged = court.judge(draft, judged)
+    if all(judged.rulings[row].allowed for row in rows):
+        return judged, done, [f"{name}: it passes all the same: Cilium admits it, or nothing closes its ends"]
+    return judged, done, []
 
 
 def _why_not(found: Sequence[Ruling]) -> str:
