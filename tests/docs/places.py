@@ -1,6 +1,7 @@
 """Where the sessions of the documentation run against: a relay (a replay), and an API server with policies in force."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ __all__ = ["ROOT", "clustered", "end", "free_port", "listens", "replayed"]
 
 ROOT = Path(__file__).parents[2]
 _PATIENCE = 60.0
+_SERVING = re.compile(r"^serving .* at 127\.0\.0\.1:(\d+)")
 _SYSTEM = "/api/v1/namespaces/kube-system"
 _POD = "hubble-relay-6d5f9c7b8-4xq2p"
 _PLURALS = {
@@ -34,28 +36,21 @@ _PLURALS = {
 @contextmanager
 def replayed(capture: Path) -> Iterator[int]:
     """Serve a capture as relay would within the block, and give the port."""
-    port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "flowmine",
-        "replay",
-        "-q",
-        str(capture),
-        "--listen",
-        f"127.0.0.1:{port}",
-    ]
+    command = [sys.executable, "-m", "flowmine", "replay", str(capture), "--listen", "127.0.0.1:0"]
     running = subprocess.Popen(
         command,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
-        listens(port, running)
-        yield port
+        told = (_SERVING.search(line) for line in running.stderr or ())
+        yield int(next(found[1] for found in told if found))
     finally:
         end(running)
+        if running.stderr:
+            running.stderr.close()
 
 
 @contextmanager
@@ -95,7 +90,7 @@ def free_port() -> int:
     return port
 
 
-def listens(port: int, running: subprocess.Popen[bytes]) -> None:
+def listens(port: int, running: subprocess.Popen[Any]) -> None:
     """Wait until a process listens at a port; raise TimeoutError where it does not."""
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until and running.poll() is None:
@@ -106,7 +101,7 @@ def listens(port: int, running: subprocess.Popen[bytes]) -> None:
     raise TimeoutError(f"nothing listens at port {port}: {running.args!r} ended with {running.poll()}")
 
 
-def end(running: subprocess.Popen[bytes]) -> None:
+def end(running: subprocess.Popen[Any]) -> None:
     """End a process, in good order if it can."""
     running.send_signal(signal.SIGINT)
     try:
