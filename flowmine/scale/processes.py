@@ -1,6 +1,7 @@
 """Read a source with several processes: the same portions, in the same order, with the same answer as one."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections import deque
@@ -21,6 +22,10 @@ from flowmine.scale.packing import unpacked
 
 __all__ = ["gather"]
 
+_WORK = (
+    "from flowmine.arrow import for_commands; for_commands(); "
+    "import sys; from flowmine.scale.worker import main; main(int(sys.argv[1]))"
+)
 _AHEAD = 2
 """Portions that a worker has at a time: one that it reads, and one that waits."""
 
@@ -53,12 +58,13 @@ class _Worker:
         self._connection, theirs = Pipe()
         package = str(Path(flowmine.__file__).parents[1])
         path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "flowmine.scale.worker", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": path},
-        )
+        with _deaf():
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _WORK, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": path},
+            )
         theirs.close()
         self.reads: deque[Portion] = deque()
 
@@ -103,6 +109,16 @@ class _Worker:
                 f"{name}: the process that read it died ({how}), perhaps for want of memory; "
                 "there is no answer without it: try again with --jobs 1"
             ) from error
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Let a process that is started within the block never hear Ctrl-C, from its first moment on: this one does."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Line:

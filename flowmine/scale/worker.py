@@ -1,4 +1,4 @@
-"""A process that reads portions of the inputs for another: ``python -m flowmine.scale.worker DESCRIPTOR``.
+"""A process that reads portions of the inputs for another (`flowmine.scale.processes` starts it).
 
 It is told what to do over a socket, one message after the other, and ends when the socket does:
 
@@ -12,7 +12,6 @@ What cannot be read is answered with `Failed`.
 """
 
 import signal
-import sys
 import threading
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -89,7 +88,3 @@ def _listen(connection: Any, inbox: "SimpleQueue[Any]") -> None:
             inbox.put(connection.recv())
     except (EOFError, OSError):
         inbox.put(None)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

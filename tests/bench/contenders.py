@@ -41,6 +41,9 @@ def dask_engine(path: str) -> dict[str, int]:
 
 
 def _edges(path: str, **options: Any) -> dict[str, int]:
+    from flowmine.arrow import for_commands
+
+    for_commands()
     from flowmine.edges import COLUMNS
     from flowmine.ingest import open_flows
     from flowmine.scale import aggregate

@@ -64,7 +64,10 @@ SELECT count(*) FROM (
 
 
 def flowmine(path: str) -> dict[str, int]:
-    """Read a capture to EDGES in this process; return counts."""
+    """Read a capture to EDGES in this process, as the commands do; return counts."""
+    from flowmine.arrow import for_commands
+
+    for_commands()
     from flowmine.edges import COLUMNS, aggregate
     from flowmine.ingest import open_flows
 
