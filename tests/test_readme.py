@@ -1,5 +1,7 @@
 """What README.md shows is real: each command is run, and prints what stands there; Python blocks run too."""
 
+import re
+
 import pytest
 
 from tests.docs.places import ROOT
@@ -28,3 +30,10 @@ def test_first_commands_are_the_ones_promised() -> None:
         in text
     )
     assert ".venv/bin/pip install -q '.[test]' && .venv/bin/pytest" in text
+
+
+def test_links_lead_somewhere() -> None:
+    """Every link of the README into the project names a file that is there."""
+    targets = re.findall(r"\]\(([^)#:]+)\)", README.read_text(encoding="utf-8"))
+    assert [] == [target for target in targets if not (ROOT / target).exists()]
+    assert targets

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.docs.places import ROOT
 
-__all__ = ["marks", "written"]
+__all__ = ["marks", "table", "written"]
 
 _MARK = re.compile(
     r"(?P<head><!-- (?P<name>\w+): (?P<command>[^\n]*?) -->\n)(?P<body>.*?)(?P<end><!-- end -->)", re.S
@@ -33,6 +33,12 @@ def written(text: str, name: str, printed: str) -> str:
     )
 
 
+def table(printed: str) -> str:
+    """Return the table in what a command printed, which may say more on the terminal; all of it where there is none."""
+    lines = [line for line in printed.splitlines() if line.startswith("|")]
+    return "\n".join(lines) if lines else printed
+
+
 def main(name: str, *more: str) -> None:
     """Run the command of a mark of README.md, and write what it prints there."""
     readme = Path(ROOT / "README.md")
@@ -40,7 +46,7 @@ def main(name: str, *more: str) -> None:
     python, *words = [*shlex.split(marks(text)[name]), *more]
     command = [sys.executable if python == "python" else python, *words]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout
-    readme.write_text(written(text, name, printed), encoding="utf-8")
+    readme.write_text(written(text, name, table(printed)), encoding="utf-8")
 
 
 if __name__ == "__main__":
