@@ -19,7 +19,7 @@ from click.shell_completion import CompletionItem
 
 from flowmine import __version__
 from flowmine.cli.exitcodes import BUG, ERROR
-from flowmine.cli.logs import add_options, end, say_error, tell_cause
+from flowmine.cli.logs import add_options, end, say_error, show, tell_cause
 from flowmine.cli.signals import broken_by, catching, ignore
 from flowmine.errors import FlowmineError
 
@@ -59,7 +59,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Show the traffic behind each rule, and the rule behind each connection.",
     ),
     "report": ("flowmine.cli.report:report", "Write one page to send: map, policies, drops, completeness."),
-    "ui": ("flowmine.cli.ui:ui", "Look at traffic live in a browser, and draft policies by choosing flows."),
     "ui": ("flowmine.cli.ui:ui", "Look at traffic live in a browser, and draft policies by choosing flows."),
     "diff": ("flowmine.cli.diff:diff", "Compare two sets of policies by what they let through."),
     "verdict": ("flowmine.cli.verdict:verdict", "Judge traffic by a set of policies."),
@@ -151,7 +150,7 @@ def _run(call: Any, *args: Any, **kwargs: Any) -> Any:
         say_error(str(error))
         sys.exit(ERROR)
     except click.ClickException as error:
-        error.show()
+        show(error)
         sys.exit(max(ERROR, error.exit_code))
     except (click.Abort, KeyboardInterrupt):
         _broken_off()

@@ -19,7 +19,7 @@ from typing import Any, TextIO
 
 import click
 
-__all__ = ["LIMIT", "SPAN", "JsonLines", "Limit", "add_options", "end", "say_error", "tell_cause"]
+__all__ = ["LIMIT", "SPAN", "JsonLines", "Limit", "add_options", "end", "say_error", "show", "tell_cause"]
 
 LIMIT, SPAN = 1000, 60.0
 """How many records of one kind are told in so many seconds; the others are counted."""
@@ -196,6 +196,14 @@ def say_error(text: str) -> None:
         sys.stderr.put("error", _LOGGER, line)
     else:
         click.echo(f"flowmine: {line}", err=True)
+
+
+def show(error: click.ClickException) -> None:
+    """Tell what is wrong with a line: as click does, or in one object."""
+    if isinstance(sys.stderr, JsonLines):
+        say_error(error.format_message())
+    else:
+        error.show()
 
 
 def tell_cause(error: BaseException) -> None:
