@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from flowmine.ingest.caches import Objects
-from flowmine.ingest.intern import HAS_ID, HOST, PLACE, UNSEEN, Endpoints, Told
+from flowmine.ingest.forms import HAS_ID, HOST, PLACE, UNSEEN
+from flowmine.ingest.intern import Endpoints, Told
 from flowmine.ingest.names import Codes
 from flowmine.ingest.shapes import Aggregate, Layer7
 from flowmine.schema import ENUMS
