@@ -22,6 +22,8 @@ __all__ = ["forwarded"]
 _SERVICE = "hubble-relay"
 _READ = 1 << 16
 _TIMEOUT = (10.0, 30.0)
+_LEAVING = 2.0
+"""Seconds that the other end of a stream has to close it."""
 
 
 @contextmanager
@@ -175,9 +177,18 @@ def _carry(near: socket.socket, way: _Way, over: threading.Event) -> None:
         except OSError:
             return
         finally:
-            far.close()
+            _leave(far)
             with contextlib.suppress(Exception):
                 held.close()
+
+
+def _leave(far: socket.socket) -> None:
+    """Close the end of a stream, its other end first: what lies unread would be an error in the library's thread."""
+    with contextlib.closing(far), contextlib.suppress(OSError):
+        far.shutdown(socket.SHUT_WR)
+        far.settimeout(_LEAVING)
+        while far.recv(_READ):
+            pass
 
 
 def _both_ways(near: socket.socket, far: socket.socket, over: threading.Event) -> None:

@@ -161,7 +161,7 @@ def test_an_end_from_outside_leaves_no_process_behind(tmp_path: Path, how: signa
     """Ctrl-C, and even a kill of the process that was asked, ends the others."""
     path = tmp_path / "flows.jsonl"
     with path.open("wb") as out:
-        for _ in range(12):
+        for _ in range(60):
             out.writelines(_LINES)
     asked = subprocess.Popen(
         [sys.executable, "-c", _INTERRUPTED, str(path)], start_new_session=True, stderr=subprocess.DEVNULL

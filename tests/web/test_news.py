@@ -1,8 +1,17 @@
 """News: the latest of each kind, numbered, to everybody who listens."""
 
 import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from flowmine.web.news import News
+
+
+def run(answer: Coroutine[Any, Any, Any]) -> Any:
+    """Return what a coroutine returns, run in a thread of its own: this one's may have a loop already."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, answer).result()
 
 
 def heard(news: News, last: str = "", count: int = 1) -> list[dict[str, str]]:
@@ -20,7 +29,8 @@ def heard(news: News, last: str = "", count: int = 1) -> list[dict[str, str]]:
         await stream.aclose()
         return found
 
-    return asyncio.run(listen())
+    found: list[dict[str, str]] = run(listen())
+    return found
 
 
 def test_the_latest_of_each_kind_is_told_in_order():
@@ -67,5 +77,5 @@ def test_closing_ends_every_stream():
         await task
         return len(parts)
 
-    assert 1 == asyncio.run(asyncio.wait_for(listen(), 5))
+    assert 1 == run(asyncio.wait_for(listen(), 5))
     assert 0 == news.listeners
