@@ -1,6 +1,7 @@
 """`flowmine diff`: two policy sets compared by what they let through."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,7 +119,7 @@ def _edges(inputs: Sequence[str]) -> "Edges | None":
 
 def _written(path: str, agents: Agents) -> Written:
     """Return the policies of a path; an empty folder's too: all that it holds is nothing."""
-    if Path(path).is_dir() and not any(Path(path).iterdir()):
+    if os.path.isdir(path) and not any(Path(path).iterdir()):  # noqa: PTH112 (no, of a name too long)
         return Written()
     return agents.read([path]) or Written()
 

@@ -11,6 +11,7 @@
 import io
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ LIMIT, SPAN = 1000, 60.0
 """How many records of one kind are told in so many seconds; the others are counted."""
 
 _LOGGER = "flowmine"
+_USERINFO = re.compile(r"(\w://)[^/\s@]+@")
 _META = "flowmine.logs"
 _active: list[Callable[[], None]] = []
 
@@ -101,6 +103,7 @@ class _Handler(logging.Handler):
             message = record.getMessage()
             if record.exc_info:
                 message += "\n" + logging.Formatter().formatException(record.exc_info)
+            message = _without_secrets(message)
             if isinstance(sys.stderr, JsonLines):
                 fields = getattr(record, "told", {})
                 sys.stderr.put(record.levelname.lower(), record.name, message, **fields)
@@ -191,7 +194,7 @@ def end() -> None:
 
 def say_error(text: str) -> None:
     """Tell an error on stderr, in one line."""
-    line = " ".join(text.splitlines())
+    line = _without_secrets(" ".join(text.splitlines()))
     if isinstance(sys.stderr, JsonLines):
         sys.stderr.put("error", _LOGGER, line)
     else:
@@ -209,6 +212,11 @@ def show(error: click.ClickException) -> None:
 def tell_cause(error: BaseException) -> None:
     """Log where an error came from, for those who asked for everything."""
     logging.getLogger(_LOGGER).debug("the error came from here", exc_info=error)
+
+
+def _without_secrets(text: str) -> str:
+    """Return a text without the name and password that addresses in it hold (``https://name:password@host``)."""
+    return _USERINFO.sub(r"\1", text)
 
 
 def _plain(text: str) -> str:

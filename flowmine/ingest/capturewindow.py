@@ -11,7 +11,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -206,7 +206,8 @@ class Pending:
     def abandon(self) -> None:
         """Leave nothing behind."""
         for writer in self._writers.values():
-            writer.close()
+            with suppress(OSError, pa.ArrowException):  # of a disk that is full
+                writer.close()
         shutil.rmtree(self._path, ignore_errors=True)
 
 
@@ -301,6 +302,8 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    except UnicodeError as error:
+        raise InputError(f"{path}: the name is no UTF-8, which Arrow needs; name another folder") from error
 
 
 def _sync(path: Path) -> None:

@@ -26,6 +26,14 @@ def record(feed: Feed, recorder: Recorder, stop: Callable[[], bool] = lambda: Fa
     The open window is finished at the end. A caller that goes away before, or a crash, loses it and nothing else: the
     next run reads on after the window before it.
     """
+    try:
+        yield from _recorded(feed, recorder, stop)
+    except BaseException:
+        recorder.abandon()
+        raise
+
+
+def _recorded(feed: Feed, recorder: Recorder, stop: Callable[[], bool]) -> Iterator[Written]:
     source, flows = feed.source, 0
     for batch in feed.batches():
         if not flows and feed.skipped is not None:
