@@ -41,7 +41,7 @@ def _of_mapping(text: str, path: Path) -> list[Known]:
 
     try:
         values: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not YAML: {error}") from error
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected names with their CIDRs, as in `vpn: 172.27.224.3/32`")
@@ -50,6 +50,8 @@ def _of_mapping(text: str, path: Path) -> list[Known]:
         for name, some in values.items()
         for block in (some if isinstance(some, list) else [some])
     ]
+    if any(isinstance(block, list | dict) for _, block in blocks):
+        raise InputError(f"{path}: expected CIDRs beside each name, as in `vpn: [172.27.224.3/32]`")
     return [_known(str(block), str(name), f"{path}: {name}") for name, block in blocks]
 
 

@@ -14,6 +14,7 @@ import logging
 import re
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -101,8 +102,6 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             message = record.getMessage()
-            if record.exc_info:
-                message += "\n" + logging.Formatter().formatException(record.exc_info)
             message = _without_secrets(message)
             if isinstance(sys.stderr, JsonLines):
                 fields = getattr(record, "told", {})
@@ -211,7 +210,13 @@ def show(error: click.ClickException) -> None:
 
 def tell_cause(error: BaseException) -> None:
     """Log where an error came from, for those who asked for everything."""
-    logging.getLogger(_LOGGER).debug("the error came from here", exc_info=error)
+    logger = logging.getLogger(_LOGGER)
+    each: BaseException | None = error if logger.isEnabledFor(logging.DEBUG) else None
+    while each is not None:  # without the words of libraries: they quote files, which may hold passwords
+        frames = traceback.extract_tb(each.__traceback__)
+        way = "".join(f"\n{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)
+        logger.debug("%s came by this way:%s", type(each).__name__, way)
+        each = each.__cause__ or each.__context__
 
 
 def _without_secrets(text: str) -> str:

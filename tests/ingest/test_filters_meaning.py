@@ -378,6 +378,7 @@ def test_filters_from_json() -> None:
         '{"verdict":["X"]}',
         '{"reply":[1]}',
         '{"tcp_flags":[{"X":true}]}',
+        "[" * 100_000,
     ],
 )
 def test_json_that_is_no_filter_is_refused(text: str) -> None:

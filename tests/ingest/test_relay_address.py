@@ -112,6 +112,10 @@ def test_the_file_may_be_named(tmp_path: Path) -> None:
         ("- a", "its top must be a mapping"),
         ("tls: maybe", "tls: expected true or false, not 'maybe'"),
         ("tls-ca-cert-files: {}", "tls-ca-cert-files: expected a list of files"),
+        ("tls-ca-cert-files: [[a]]", "tls-ca-cert-files: expected a list of files"),
+        (f"server: {'[' * 5000}", "not YAML"),
+        ("server: 2021-99-99", "not YAML"),
+        ("a: &a [x]\nserver: [*a, *a]", "server: expected a text"),
     ],
 )
 def test_a_broken_file_is_told(tmp_path: Path, text: str, message: str) -> None:

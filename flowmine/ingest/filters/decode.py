@@ -17,15 +17,22 @@ def flow_filters(text: str) -> tuple[FlowFilter, ...]:
 
     Raise UsageError where the text is no JSON, or a key or value is none of a FlowFilter's.
     """
-    decoder, found, rest = json.JSONDecoder(), [], text.strip()
+    decoder, found, place = json.JSONDecoder(), [], _next(text, 0)
     try:
-        while rest:
-            value, end = decoder.raw_decode(rest)
+        while place < len(text):
+            value, end = decoder.raw_decode(text, place)
             found.append(_flow_filter(value))
-            rest = rest[end:].strip()
-    except ValueError as error:
-        raise UsageError(f"{text!r} is no flow filter: {error}") from None
+            place = _next(text, end)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{text[:200]!r} is no flow filter: {error}") from None
     return tuple(found)
+
+
+def _next(text: str, place: int) -> int:
+    """Return where the blanks at a place end."""
+    while text[place : place + 1].isspace():
+        place += 1
+    return place
 
 
 def _flow_filter(value: Any) -> FlowFilter:

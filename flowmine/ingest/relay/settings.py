@@ -93,10 +93,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(
             f"{path}: cannot be read ({error.strerror}); it is named by HUBBLE_CONFIG"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{path}: not YAML ({str(error).splitlines()[0]}); it is Hubble's configuration"
-        ) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        told = str(error).splitlines() or [type(error).__name__]
+        raise UsageError(f"{path}: not YAML ({told[0]}); it is Hubble's configuration") from error
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -109,9 +108,11 @@ def _value(key: str, value: Any, where: str) -> Any:
     """Return a value as what its key takes. Raise UsageError where it is not that."""
     if key in _LISTS:
         texts = value.replace(",", " ").split() if isinstance(value, str) else value
-        if not isinstance(texts, list | tuple):
-            raise UsageError(f"{where}: expected a list of files, not {value!r}")
+        if not isinstance(texts, list | tuple) or any(isinstance(text, list | dict) for text in texts):
+            raise UsageError(f"{where}: expected a list of files")
         return tuple(part for text in texts for part in str(text).split(",") if part)
+    if isinstance(value, list | tuple | dict):
+        raise UsageError(f"{where}: expected a text")
     if key in _TRUTHS:
         word = str(value).lower()
         if word not in _TRUE | _FALSE:
