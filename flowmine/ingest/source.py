@@ -195,7 +195,10 @@ class Source:
             self._tell_progress()
             if rows >= options.batch_rows:
                 *full, rest = _cut(held, options.batch_rows, self.schema)
-                held, rows = [rest.take(np.arange(rest.num_rows))], rest.num_rows  # and not all that it is cut from
+                held, rows = (
+                    [rest.take(np.arange(rest.num_rows))],
+                    rest.num_rows,
+                )  # and not all that it is cut from
                 yield from full
         builder.end()
         shelf.end()
