@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from flowmine.errors import SchemaError
-from flowmine.ingest.capturewindow import Folder, manifest_of, opened, stem_of
+from flowmine.ingest.capturewindow import Folder, manifest_of, stem_of, table_of
 from flowmine.schema import FLOWS, VERSION
 
 __all__ = ["STEPS", "Tables", "migrate"]
@@ -48,9 +48,7 @@ def migrate(folder: Path) -> Iterator[Path]:
                 raise SchemaError(
                     f"{window}: no way leads from schema version {manifest.schema} to {VERSION}: record it again"
                 )
-            tables = {
-                path.stem: opened(window, path.stem).read() for path in sorted(window.glob("*.parquet"))
-            }
+            tables = {path.stem: table_of(window, path.stem) for path in sorted(window.glob("*.parquet"))}
             for version in range(manifest.schema, VERSION):
                 tables = STEPS[version](tables)
             stem, generation = stem_of(window)

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from flowmine.errors import SchemaError
-from flowmine.ingest.capturewindow import Manifest, manifest_of, opened
+from flowmine.ingest.capturewindow import Manifest, manifest_of, opened, readable, sound, table_of
 from flowmine.schema import ENDPOINTS, ENUMS, FLOWS, LEDGER, NAMES, PODS
 
 __all__ = ["Kept", "Span", "Stored", "Told", "conformed", "kept", "stored", "told"]
@@ -54,7 +54,10 @@ def told(window: Path) -> Told:
 
     Raise InputError where it cannot be read, SchemaError where it is of another schema version.
     """
-    tables = {name: conformed(opened(window, name).read(), schema) for name, schema in _TABLES.items()}
+    tables = {}
+    for name, schema in _TABLES.items():
+        with readable(window, name):
+            tables[name] = conformed(table_of(window, name), schema)
     return Told(manifest_of(window), **tables)
 
 
@@ -69,10 +72,11 @@ def stored(window: Path, columns: Collection[str], span: Span = (None, None)) ->
     schema = pa.schema([field for field in FLOWS if field.name in columns])
     file = opened(window, "flows")
     for group in range(file.metadata.num_row_groups):
-        bounds = _bounds(file, group)
-        if _outside(bounds, span):
-            continue
-        table = conformed(file.read_row_group(group, columns=schema.names), schema)
+        with readable(window, "flows"):
+            bounds = _bounds(file, group)
+            if _outside(bounds, span):
+                continue
+            table = conformed(sound(file.read_row_group(group, columns=schema.names)), schema)
         for batch in table.combine_chunks().to_batches():
             yield Stored(begins if bounds is None else bounds[0], batch, beside)
             beside = None
@@ -86,7 +90,7 @@ def kept(window: Path, _columns: Collection[str], _span: Span = (None, None)) ->
     names = sorted(
         path.stem for path in window.glob("*.parquet") if path.stem not in ("endpoints", "pods", "ledger")
     )
-    yield Kept(beside.manifest.first or 0, {name: opened(window, name).read() for name in names}, beside)
+    yield Kept(beside.manifest.first or 0, {name: table_of(window, name) for name in names}, beside)
 
 
 def _bounds(file: pq.ParquetFile, group: int) -> tuple[int, int] | None:

@@ -34,8 +34,11 @@ __all__ = [
     "is_window",
     "manifest_of",
     "opened",
+    "readable",
     "serial_of",
+    "sound",
     "stem_of",
+    "table_of",
     "windows",
 ]
 
@@ -108,7 +111,7 @@ def manifest_of(window: Path, *, any_version: bool = False) -> Manifest:
         return msgspec.json.decode(data, type=Manifest)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not the manifest of a window ({error})") from error
 
 
@@ -156,11 +159,31 @@ def windows(folder: Path) -> list[Path]:
 
 def opened(window: Path, name: str) -> pq.ParquetFile:
     """Open one of a window's tables. Raise InputError where it is missing or no Parquet."""
+    with readable(window, name) as path:
+        return pq.ParquetFile(path)
+
+
+def table_of(window: Path, name: str) -> pa.Table:
+    """Return one of a window's tables, whole and sound. Raise InputError where it is missing or damaged."""
+    with readable(window, name) as path:
+        return sound(pq.ParquetFile(path).read())
+
+
+def sound(table: pa.Table) -> pa.Table:
+    """Return a table whose every value can be had. Raise pyarrow.ArrowInvalid for any other: Arrow reads it all the same."""
+    table.validate(full=True)
+    return table
+
+
+@contextmanager
+def readable(window: Path, name: str) -> Iterator[Path]:
+    """Yield the path of one of a window's tables; raise InputError where it cannot be read within the block."""
     path = window / f"{name}.parquet"
     try:
-        return pq.ParquetFile(path)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
+        yield path
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        told = str(error).splitlines() or [type(error).__name__]
+        raise InputError(f"{path}: cannot be read ({told[0]})") from error
 
 
 class Pending:
