@@ -59,10 +59,10 @@ class SeenIds:
     """The keys seen of late: two generations of open-addressing tables, half full at most.
 
     Exact over at least the last 63/64 of ``window`` distinct keys; memory is 2 tables of 2 x ``window`` words
-    (16 MB for a window of 2^19).
+    (32 MB for a window of 2^20).
     """
 
-    def __init__(self, window: int = 1 << 19) -> None:
+    def __init__(self, window: int = 1 << 20) -> None:
         """Make an empty set; ``window`` is a power of two."""
         if window & (window - 1):
             raise ValueError(f"window must be a power of two, not {window}")
