@@ -12,6 +12,7 @@ from flowmine.edges import COLUMNS, aggregate
 from flowmine.ingest import open_flows
 made = aggregate(open_flows("sample_flows/three-tier", columns=COLUMNS)).edges
 assert made.num_rows
+assert pa.default_memory_pool().backend_name == "system"
 assert "pandas" not in sys.modules
 frame = made.to_pandas()
 assert "pandas" in sys.modules

@@ -16,7 +16,7 @@ from flowmine.ingest.times import nanoseconds
 __all__ = ["Piece", "Want", "in_step"]
 
 _MOST_OPEN, _FEW = 48, 4
-_ALONE, _LARGEST, _SMALLEST, _TOGETHER = 4 << 20, 1 << 21, 1 << 17, 24 << 20
+_ALONE, _LARGEST, _SMALLEST, _TOGETHER = 6 << 20, 1 << 21, 1 << 17, 24 << 20
 
 _RANGE = 4
 """Blocks in a range."""
