@@ -1,28 +1,31 @@
 """Edges as the connections they were: what the engine is asked when recorded traffic is judged again."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flowmine.edges import Edges
+from flowmine.engine.columns import distinct, numbered
 from flowmine.engine.entries import protocols_of
+from flowmine.engine.index import Ints
 from flowmine.engine.l7 import Request, canonical_name
 from flowmine.engine.party import NamedPort, Party
 from flowmine.engine.queries import NONE, Queries
 from flowmine.labels import NAMESPACE_KEY, Label, is_pod_id, parse
 from flowmine.peers import Kind, kind_of
-from flowmine.policy.model import Direction
 from flowmine.schema import EDGE_KEY
 from flowmine.synth.cidrs import address
 
 __all__ = ["Asker", "Batch", "NamesOf", "Question", "is_dual_stack", "replay"]
 
+T = TypeVar("T")
+
 NamesOf = Callable[[int, str], tuple[str, ...]]
 """What an endpoint (by its id) calls an address."""
-
-_NOBODY: tuple[tuple[str, ...], str | None] = ((), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +85,30 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Edges as questions.
+    """Edges as questions: `rows` are the rows of EDGES, `asked` those of REQUESTS (-1: the connection itself).
 
-    `rows` are the rows of EDGES, `asked` those of REQUESTS (-1: the connection itself); `homes` are the clusters whose
-    policies judge each side, None where none does.
+    `wanted` is what is asked at the last places, over connections that stand before them: a request, or a DNS name.
     """
 
     rows: tuple[int, ...]
     asked: tuple[int, ...]
-    questions: tuple[Question, ...]
+    wanted: tuple[Request | str, ...]
     queries: Queries
-    homes: Mapping[Direction, tuple[str | None, ...]]
     dual_stack: bool
+
+    @property
+    def questions(self) -> Iterator[Question]:
+        """Yield the questions one by one."""
+        queries = self.queries
+        columns = (queries.source, queries.destination, queries.protocol, queries.port)
+        connections = len(queries) - len(self.wanted)
+        for place, (source, destination, protocol, port) in enumerate(
+            zip(*(column.tolist() for column in columns), strict=True)
+        ):
+            wanted = self.wanted[place - connections] if place >= connections else None
+            request, name = (None, wanted) if isinstance(wanted, str) else (wanted, None)
+            ends = queries.parties[source], queries.parties[destination]
+            yield Question(*ends, protocol, port, request, name)
 
 
 def replay(
@@ -108,41 +123,38 @@ def replay(
 
     `named_ports` are what every pod is taken to name its container ports.
     """
-    table = edges.edges.take(pa.array(rows, pa.int64()))
-    ends = _ends(edges)
-    asker = Asker()
-    made: list[Question] = []
-    columns = [table[name].to_pylist() for name in EDGE_KEY]
-    for source, target, protocol, port, source_ip, target_ip in zip(*columns, strict=True):
-        called = names(source, target_ip) if target_ip and is_pod_id(source) else ()
-        made.append(
-            Question(
-                _party(ends, source, source_ip, (), named_ports),
-                _party(ends, target, target_ip, called, named_ports),
-                int(protocols_of(protocol or "unknown")),
-                port or 0,
-            )
-        )
-    asked = [(place, each, row) for place, each, row in _requests(edges, rows)] if requests else []
-    more = [(rows[place], row, _with_request(made[place], each)) for place, each, row in asked]
-    every = [*made, *(question for _, _, question in more)]
-    for question in every:
-        asker.ask(question)
-    homes = {
-        direction: tuple(ends.get(end, _NOBODY)[1] if is_pod_id(end) else None for end in column)
-        + tuple(
-            ends.get(column[place], _NOBODY)[1] if is_pod_id(column[place]) else None for place, _, _ in asked
-        )
-        for direction, column in ((Direction.EGRESS, columns[0]), (Direction.INGRESS, columns[1]))
-    }
+    table = edges.edges.select(EDGE_KEY).take(pa.array(rows, pa.int64()))
+    parties, source, destination = _parties(table, _ends(edges), names, named_ports)
+    asked = list(_requests(edges, rows)) if requests else []
+    over = np.concatenate([np.arange(len(rows)), np.array([place for place, _, _ in asked], np.int64)])
+    nothing, wanted = [NONE] * len(rows), [each for _, each, _ in asked]
+    request, known = _numbers([each if isinstance(each, Request) else None for each in wanted])
+    name, called = _numbers([canonical_name(each) if isinstance(each, str) else None for each in wanted])
+    queries = Queries(
+        parties,
+        source[over],
+        destination[over],
+        _protocols(table)[over],
+        pc.fill_null(table["port"], 0).to_numpy().astype(np.int64)[over],
+        np.array([*nothing, *request], np.int64),
+        known,
+        np.array([*nothing, *name], np.int64),
+        called,
+    )
     return Batch(
-        (*rows, *(row for row, _, _ in more)),
-        (*(NONE for _ in made), *(row for _, row, _ in more)),
-        tuple(every),
-        asker.queries(),
-        homes,
+        (*rows, *(rows[place] for place, _, _ in asked)),
+        (*nothing, *(row for _, _, row in asked)),
+        tuple(wanted),
+        queries,
         is_dual_stack(edges),
     )
+
+
+def _numbers(values: Iterable[T | None]) -> tuple[list[int], tuple[T, ...]]:
+    """Number the distinct values in order of appearance, -1 for None; return these too."""
+    known: dict[T, int] = {}
+    numbers = [NONE if value is None else known.setdefault(value, len(known)) for value in values]
+    return numbers, tuple(known)
 
 
 def is_dual_stack(edges: Edges) -> bool:
@@ -151,11 +163,12 @@ def is_dual_stack(edges: Edges) -> bool:
     return "reserved:world-ipv4" in labels or "reserved:world-ipv6" in labels
 
 
-def _ends(edges: Edges) -> dict[int, tuple[tuple[str, ...], str | None]]:
-    columns = (edges.endpoints[name].to_pylist() for name in ("id", "labels", "namespace", "cluster_name"))
+def _ends(edges: Edges) -> dict[int, tuple[str, ...]]:
+    """Return the labels of each endpoint."""
+    columns = (edges.endpoints[name].to_pylist() for name in ("id", "labels", "namespace"))
     return {
-        identifier: (_at_home(tuple(labels or ()), namespace), cluster)
-        for identifier, labels, namespace, cluster in zip(*columns, strict=True)
+        identifier: _at_home(tuple(labels or ()), namespace)
+        for identifier, labels, namespace in zip(*columns, strict=True)
     }
 
 
@@ -167,34 +180,64 @@ def _at_home(labels: tuple[str, ...], namespace: str | None) -> tuple[str, ...]:
     return (*labels, str(home))
 
 
-def _party(
-    ends: Mapping[int, tuple[tuple[str, ...], str | None]],
-    end: int,
-    ip: str | None,
-    names: tuple[str, ...],
+def _parties(
+    table: pa.Table,
+    ends: Mapping[int, tuple[str, ...]],
+    names: NamesOf,
     named_ports: tuple[NamedPort, ...],
-) -> Party:
-    at = address(ip) if ip else None
-    return Party(
-        ends.get(end, _NOBODY)[0],
-        None if at is None else str(at),
-        names,
-        named_ports if is_pod_id(end) else (),
-    )
+) -> tuple[tuple[Party, ...], Ints, Ints]:
+    """Return the distinct parties of edges, and which of them is either end of each edge."""
+    known: dict[Party, int] = {}
+
+    def number(end: int, ip: str | None, called: tuple[str, ...]) -> int:
+        at = address(ip) if ip else None
+        ports = named_ports if is_pod_id(end) else ()
+        party = Party(ends.get(end, ()), None if at is None else str(at), called, ports)
+        return known.setdefault(party, len(known))
+
+    (initiator, initiators), (responder, responders) = (numbered(table[each]) for each in EDGE_KEY[:2])
+    (source_ip, source_ips), (target_ip, target_ips) = (numbered(table[each]) for each in EDGE_KEY[-2:])
+    sets: dict[tuple[str, ...], int] = {(): 0}
+    pairs, pair = distinct(initiator, target_ip)
+    calls = [
+        sets.setdefault(names(initiators[end], ip), len(sets))
+        if (ip := _text(target_ips, at)) and is_pod_id(initiators[end])
+        else 0
+        for end, at in _each(pairs, initiator, target_ip)
+    ]
+    called, some = np.array(calls, np.int64)[pair], tuple(sets)
+    sources, source = distinct(initiator, source_ip)
+    of_source = [
+        number(initiators[end], _text(source_ips, at), ()) for end, at in _each(sources, initiator, source_ip)
+    ]
+    targets, target = distinct(responder, target_ip, called)
+    of_target = [
+        number(responders[end], _text(target_ips, at), some[calls])
+        for end, at, calls in _each(targets, responder, target_ip, called)
+    ]
+    return tuple(known), np.array(of_source, np.int64)[source], np.array(of_target, np.int64)[target]
 
 
-def _requests(edges: Edges, rows: Sequence[int]) -> Iterable[tuple[int, tuple[str, str, str], int]]:
-    """Yield (place among the rows, (method, host, path), row of REQUESTS) of every request seen on these edges."""
-    places = {row: place for place, row in enumerate(rows)}
-    columns = (edges.requests[name].to_pylist() for name in ("edge", "method", "host", "path"))
+def _each(places: Ints, *columns: Ints) -> Iterable[tuple[int, ...]]:
+    return zip(*(column[places].tolist() for column in columns), strict=True)
+
+
+def _text(texts: Sequence[str], place: int) -> str | None:
+    return None if place == NONE else texts[place]
+
+
+def _protocols(table: pa.Table) -> Ints:
+    """Return the protocol of each edge as the engine numbers it."""
+    code, known = numbered(table["protocol"])
+    return np.array([int(protocols_of(each)) for each in (*known, "unknown")], np.int64)[code]
+
+
+def _requests(edges: Edges, rows: Sequence[int]) -> Iterable[tuple[int, Request | str, int]]:
+    """Yield (place among the rows, what was asked, row of REQUESTS) of every request seen on these edges."""
+    columns = [edges.requests[name].to_pylist() for name in ("edge", "method", "host", "path")]
+    asked = set(columns[0])
+    places = {row: place for place, row in enumerate(rows) if row in asked}
     for row, (edge, method, host, path) in enumerate(zip(*columns, strict=True)):
         if edge in places:
-            yield places[edge], (method or "", host or "", path or ""), row
-
-
-def _with_request(question: Question, request: tuple[str, str, str]) -> Question:
-    method, host, path = request
-    ends = (question.source, question.destination, question.protocol, question.port)
-    if method == "DNS":
-        return Question(*ends, name=path)
-    return Question(*ends, request=Request(method, path, host))
+            wanted = (path or "") if method == "DNS" else Request(method or "", path or "", host or "")
+            yield places[edge], wanted, row

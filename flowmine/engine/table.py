@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowmine import schema
+from flowmine.engine.columns import numbered
 from flowmine.engine.index import Ints
 from flowmine.engine.l7 import Request, canonical_name
 from flowmine.engine.party import Party
@@ -28,10 +29,10 @@ def queries_from_table(queries: pa.Table, parties: pa.Table) -> Queries:
         highest = pc.max(queries[end]).as_py()
         if queries[end].null_count or (highest is not None and highest >= len(parties)):
             raise SchemaError(f"QUERIES: {end} names no row of PARTIES ({len(parties)} rows)")
-    protocol, protocols = _numbered(queries["protocol"])
+    protocol, protocols = numbered(queries["protocol"])
     bits = np.array([int(single_protocol(name)) for name in protocols] + [0], np.int64)
     request, requests = _requests(queries)
-    name, names = _numbered(queries["dns_query"])
+    name, names = numbered(queries["dns_query"])
     return Queries(
         tuple(parties_from_table(parties)),
         queries["source"].to_numpy().astype(np.int64),
@@ -59,18 +60,8 @@ def _named_port(text: str) -> tuple[str, str]:
     return name, port
 
 
-def _numbered(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
-    """Return each row's number among the column's distinct values, -1 for null, and those values."""
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    whole = column.unify_dictionaries().combine_chunks()
-    array = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
-    codes = pc.fill_null(array.indices.cast(pa.int64()), NONE).to_numpy(zero_copy_only=False)
-    return codes, array.dictionary.to_pylist()
-
-
 def _requests(queries: pa.Table) -> tuple[Ints, tuple[Request, ...]]:
-    columns = [_numbered(queries[name]) for name in ("http_method", "http_path", "http_host")]
+    columns = [numbered(queries[name]) for name in ("http_method", "http_path", "http_host")]
     codes = np.stack([code for code, _ in columns])
     distinct, numbers = np.unique(codes, axis=1, return_inverse=True)
     values = [[*texts, ""] for _, texts in columns]  # the code of null, -1, is the last
