@@ -179,6 +179,26 @@ def test_everything_is_done_by_keys(visit, tmp_path):
         assert "save" == found.page.evaluate("document.activeElement.id")
 
 
+def test_a_late_answer_leaves_the_focus_where_it_went(visit, tmp_path):
+    """Who goes on to the save while the server still judges the connection stays there."""
+    with serving(sample_desk("linkding", tmp_path / "drafts")) as served:
+        found = visit(served)
+        found.page.get_by_label("default/toolbox", exact=True).click()
+        found.panel.locator("ul.calls li:has(.outcome.dropped) button").first.click()
+        found.page.locator(f"{PANEL_DRAFT} .verdict").wait_for()
+        held = []
+        found.page.route("**/draft/connection?*", lambda route: held.append(route), times=1)
+        found.page.locator(PANEL_DRAFT).get_by_role("button", name="Add to draft").press("Enter")
+        while not held:
+            found.page.wait_for_timeout(20)
+        found.page.locator("#save").focus()
+        for each in held:
+            each.continue_()
+        found.page.locator(f"{PANEL_DRAFT} .verdict", has_text="lets it pass").wait_for()
+        found.page.locator("#draft:not([aria-busy])").wait_for()
+        assert "save" == found.page.evaluate("document.activeElement.id")
+
+
 def test_a_drop_is_added_from_its_list(visit):
     """Every group of drops has its way into the draft."""
     with serving(sample_desk("linkding")) as served:

@@ -118,6 +118,8 @@ async function fillConnection(part, place) {
   const { ok, status, value } = await ask(`draft/connection?view=${heard.version}&place=${place}`);
   if (!part.isConnected && part.parentNode === null) return;
   const inside = part.querySelector('.answer');
+  const own = inside.contains(document.activeElement); // asked now: the focus may have gone elsewhere while the answer was awaited
+  const opened = Boolean(inside.querySelector('details[open]'));
   if (!ok) {
     if (status !== 409) inside.replaceChildren(el('p', { class: 'note' }, said(value.problem)));
     return;
@@ -130,16 +132,11 @@ async function fillConnection(part, place) {
       !value.works || value.open.length ? button(value.works && ruled ? 'Add the other end too' : 'Add to draft', () => change('draft/add', { view: heard.version, places: [place] }), { class: value.works && ruled ? null : 'main' }) : '',
       value.works && ruled ? button('Remove from draft', () => change('draft/remove', { view: heard.version, places: [place] })) : ''),
     value.works && value.open.length ? el('p', { class: 'quiet' }, `No rule of the draft closes ${value.open.map((side) => `the ${side} of ${short(named(view.connections[place][side === 'egress' ? 'source' : 'target']), 80)}`).join(' or ')}. Adding it writes the rule, and so closes that to all else.`) : '',
-    el('details', {}, el('summary', {}, 'Why, by the draft'), sidePart('egress', value.egress, draft.policies), sidePart('ingress', value.ingress, draft.policies)));
+    el('details', opened ? { open: '' } : {}, el('summary', {}, 'Why, by the draft'), sidePart('egress', value.egress, draft.policies), sidePart('ingress', value.ingress, draft.policies)));
+  const first = inside.querySelector('button');
+  if (own && first) first.focus({ preventScroll: true });
 }
 
 async function repaintConnection() {
-  for (const part of document.querySelectorAll('.connection-draft')) {
-    const own = part.contains(document.activeElement);
-    const opened = part.querySelector('details') && part.querySelector('details').open;
-    await fillConnection(part, Number(part.dataset.place));
-    if (opened && part.querySelector('details')) part.querySelector('details').open = true;
-    const first = part.querySelector('button');
-    if (own && first && !part.contains(document.activeElement)) first.focus({ preventScroll: true });
-  }
+  for (const part of document.querySelectorAll('.connection-draft')) await fillConnection(part, Number(part.dataset.place));
 }
