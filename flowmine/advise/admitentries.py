@@ -180,4 +180,4 @@ def _selector(known: Recorded, other: int, home: Home | None) -> Selector:
     shared = any(each.namespace == peer.namespace and each.cluster != peer.cluster for each in items)
     if peer.cluster and (shared or (home is not None and peer.cluster != home[0])):
         extra.append((CLUSTER_KEY, peer.cluster))
-    return with_labels(known.scene.choices[other].selector, extra)
+    return with_labels(known.scene.choices[other].selector, tuple(extra))

@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 __all__ = ["address_key", "distinct", "distinct_cidrs", "pairs", "sort_key"]
@@ -21,15 +21,30 @@ def sort_key(value: Any) -> tuple[Any, ...]:
         return (2, value)
     if isinstance(value, tuple):
         return (3, *map(sort_key, value))
-    if is_dataclass(value):
-        return (4, *(sort_key(getattr(value, each.name)) for each in fields(value)))
-    raise TypeError(f"a policy holds no {type(value).__name__}")
+    return _object_key(value)
+
+
+@lru_cache(maxsize=8192)
+def _object_key(value: Any) -> tuple[Any, ...]:
+    """Return the key of an object; an entry's peers are sorted each time that it is made anew."""
+    return (4, *[sort_key(getattr(value, name)) for name in _names(type(value))])
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    if not is_dataclass(kind):
+        raise TypeError(f"a policy holds no {kind.__name__}")
+    return tuple(each.name for each in fields(kind))
 
 
 def distinct(items: Iterable[T]) -> tuple[T, ...]:
     """Return the items sorted, each once."""
     found = tuple(items)
-    return found if len(found) < 2 else tuple(dict.fromkeys(sorted(found, key=sort_key)))
+    if len(found) < 2:
+        return found
+    if all(type(each) is str for each in found):
+        return tuple(sorted(set(found)))  # type: ignore[type-var]
+    return tuple(dict.fromkeys(sorted(found, key=sort_key)))
 
 
 def distinct_cidrs(texts: Iterable[str]) -> tuple[str, ...]:

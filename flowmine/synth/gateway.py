@@ -59,7 +59,7 @@ def _holds(cidr: str, ip: str) -> bool:
 def _policy(scene: Scene, cluster: str, gateway: Gateway, callers: dict[int, list[int]]) -> GatewayPolicy:
     items = [scene.workloads.items[place] for place in sorted(callers)]
     selectors = join_selectors(
-        with_labels(scene.choices[place].selector, [(NAMESPACE_KEY, scene.workloads.items[place].namespace)])
+        with_labels(scene.choices[place].selector, ((NAMESPACE_KEY, scene.workloads.items[place].namespace),))
         for place in callers
     )
     manifest = {
@@ -67,7 +67,7 @@ def _policy(scene: Scene, cluster: str, gateway: Gateway, callers: dict[int, lis
         "kind": "CiliumEgressGatewayPolicy",
         "metadata": {"name": dns_name(f"egress-{gateway.cidr}".replace(":", "-").replace(".", "-"))},
         "spec": {
-            "selectors": [{"podSelector": _written(selector)} for selector in selectors],
+            "selectors": [{"podSelector": _written(selector)} for selector in sorted(selectors, key=str)],
             "destinationCIDRs": [gateway.cidr],
             "egressGateway": {"nodeSelector": _written(gateway.nodes)},
         },

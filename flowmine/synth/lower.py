@@ -1,9 +1,10 @@
 """From sets of ports and conditions to the items that a policy holds, within Cilium's limits."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 
+from flowmine.policy.canonical import distinct
 from flowmine.policy.model import (
     FqdnSelector,
     HttpRule,
@@ -61,7 +62,8 @@ def icmp_rules(types: PortSet) -> tuple[IcmpRule, ...]:
     return tuple(IcmpRule(tuple(fields[at : at + LIMIT])) for at in range(0, len(fields), LIMIT))
 
 
-def with_labels(selector: Selector, extra: Iterable[tuple[str, str]]) -> Selector:
+@lru_cache(maxsize=65536)
+def with_labels(selector: Selector, extra: tuple[tuple[str, str], ...]) -> Selector:
     """Return the selector with further labels demanded."""
     return Selector((*selector.match_labels, *extra), selector.match_expressions)
 
@@ -73,35 +75,56 @@ def join_selectors(selectors: Iterable[Selector]) -> tuple[Selector, ...]:
     >>> join_selectors([a, b])[0].match_expressions[0].values
     ('a', 'b')
     """
-    found = frozenset(map(_values, selectors))
+    given = {_conditions(each): each for each in selectors}
+    found: Collection[_Conditions] = given.keys()
     while True:
-        keys = sorted(
-            {key for conditions in found for key, operator, _ in conditions if operator is Operator.IN}
-        )
-        joined = [each for key in keys if len(each := _joined(found, key)) < len(found)]
-        if not joined:
-            return tuple(sorted(map(_selector, found), key=str))
-        found = min(joined, key=len)
+        listed = {each: _listed(each) for each in found}
+        counts = {key: _count(listed.values(), key) for key in sorted(set().union(*listed.values()))}
+        best = min(counts, key=counts.__getitem__, default="")
+        if not counts or counts[best] == len(found):
+            plain = {each: own for each, own in given.items() if not own.match_expressions}
+            return distinct(plain.get(each) or _selector(each) for each in found)
+        found = _joined(listed, best)
 
 
 _Conditions = frozenset[tuple[str, Operator, frozenset[str]]]
+_Listed = Mapping[str, tuple[_Conditions, frozenset[str]]]
 
 
-def _joined(selectors: frozenset[_Conditions], key: str) -> frozenset[_Conditions]:
+def _count(selectors: Iterable[_Listed], key: str) -> int:
+    """Return how many selectors were left if all that differ in the values of this one key were joined."""
+    mine = [each.get(key) for each in selectors]
+    return mine.count(None) + len({each[0] for each in mine if each})
+
+
+def _joined(selectors: Mapping[_Conditions, _Listed], key: str) -> set[_Conditions]:
     """Join all selectors that differ in the values of this one key."""
-    groups: dict[_Conditions, set[str]] = defaultdict(set)
-    kept: set[_Conditions] = set()
-    for conditions in selectors:
-        mine = [each for each in conditions if each[0] == key and each[1] is Operator.IN]
-        if mine:
-            groups[conditions.difference(mine)] |= mine[0][2]
+    groups: dict[_Conditions, list[frozenset[str]]] = defaultdict(list)
+    found: set[_Conditions] = set()
+    for conditions, listed in selectors.items():
+        if key in listed:
+            rest, values = listed[key]
+            groups[rest].append(values)
         else:
-            kept.add(conditions)
-    return frozenset(kept | {rest | {(key, Operator.IN, frozenset(some))} for rest, some in groups.items()})
+            found.add(conditions)
+    for rest, some in groups.items():
+        found.add(rest | {(key, Operator.IN, frozenset().union(*some))})
+    return found
+
+
+@lru_cache(maxsize=8192)
+def _listed(conditions: _Conditions) -> _Listed:
+    """Return, by each key whose values a selector lists once, its other conditions and the values."""
+    keys = [key for key, operator, _ in conditions if operator is Operator.IN]
+    return {
+        key: (conditions - {(key, operator, values)}, values)
+        for key, operator, values in conditions
+        if operator is Operator.IN and keys.count(key) == 1
+    }
 
 
 @lru_cache(maxsize=65536)
-def _values(selector: Selector) -> _Conditions:
+def _conditions(selector: Selector) -> _Conditions:
     labels = {(key, Operator.IN, frozenset([value])) for key, value in selector.match_labels}
     return frozenset(
         labels
@@ -112,7 +135,7 @@ def _values(selector: Selector) -> _Conditions:
 def _selector(conditions: _Conditions) -> Selector:
     labels = {}
     rest = []
-    for key, operator, values in sorted(conditions, key=lambda each: (each[0], str(each[1]))):
+    for key, operator, values in conditions:
         if operator is Operator.IN and len(values) == 1:
             labels[key] = next(iter(values))
         else:

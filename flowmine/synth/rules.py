@@ -59,7 +59,7 @@ def peer_selector(frame: Frame, subject: int, peer: int) -> Selector:
         extra.append((NAMESPACE_KEY, other.namespace))
     if other.cluster != own.cluster or (other.cluster, other.namespace) in frame.meshed:
         extra.append((CLUSTER_KEY, other.cluster))
-    return with_labels(frame.choices[peer].selector, extra)
+    return with_labels(frame.choices[peer].selector, tuple(extra))
 
 
 def draft(frame: Frame, subject: int, direction: Direction, contacts: Contacts) -> tuple[Draft, ...]:
