@@ -180,7 +180,7 @@ def _apart(fact: Fact) -> tuple[str, ...]:
 
 def _group(known: Recorded, facts: Sequence[Fact], why: _Why) -> DropGroup:
     links = [known.links[fact.row] for fact in facts]
-    delivered = [at for fact in facts if (at := known.last_delivered[fact.row])]
+    delivered = [at for fact in facts if (at := known.last_delivered(fact.row))]
     return DropGroup(
         source=end_of(known, [(link.source, link.target) for link in links]),
         target=end_of(known, [(link.target, link.source) for link in links]),

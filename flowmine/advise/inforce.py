@@ -10,7 +10,7 @@ import numpy as np
 
 from flowmine.edges import Edges
 from flowmine.engine.entries import LoweredEntry, Subject
-from flowmine.engine.index import Index
+from flowmine.engine.index import Index, Ints
 from flowmine.engine.match import Bools, LabelTable
 from flowmine.engine.party import NamedPort, Party, resolve
 from flowmine.engine.policyset import PolicySet
@@ -107,7 +107,8 @@ class Governed:
         kinds = (
             numbers.setdefault((each.labels, each.host, each.local), len(numbers)) for each in identities
         )
-        self._kinds = np.fromiter(kinds, np.int64, len(parties))
+        self.kinds: Ints = np.fromiter(kinds, np.int64, len(parties))
+        """The kind of each party: those of one kind are governed alike."""
         self._table = LabelTable([labels for labels, _, _ in numbers])
         self._host = np.array([host for _, host, _ in numbers], np.bool_)
         self._local = np.array([local for _, _, local in numbers], np.bool_)
@@ -123,12 +124,12 @@ class Governed:
 
     def labelled(self, terms: Iterable[Term]) -> Bools:
         """Tell of each party whether all terms hold for its labels."""
-        found: Bools = self._table.all_hold(terms)[self._kinds]
+        found: Bools = self._table.all_hold(terms)[self.kinds]
         return found
 
     def selects(self, subject: Subject) -> Bools:
         """Tell of each party whether a subject selects it."""
-        found: Bools = self._kinds_of(subject)[self._kinds]
+        found: Bools = self._kinds_of(subject)[self.kinds]
         return found
 
     def _kinds_of(self, subject: Subject) -> Bools:
@@ -137,11 +138,16 @@ class Governed:
 
     def selected(self, rule: tuple[str, str]) -> Bools:
         """Tell of each party whether a rule selects it."""
-        return self._holds[self.rules[rule]][self._kinds]
+        return self._holds[self.rules[rule]][self.kinds]
+
+    def kinds_selected(self, rule: tuple[str, str]) -> list[int]:
+        """Return the kinds of party that a rule selects."""
+        kinds: list[int] = np.flatnonzero(self._holds[self.rules[rule]]).tolist()
+        return kinds
 
     def closers(self, party: int, direction: Direction) -> tuple[str, ...]:
         """Return the policies that close a direction of a party (default deny), sorted."""
-        return self._closers[direction].get(int(self._kinds[party]), ())
+        return self._closers[direction].get(int(self.kinds[party]), ())
 
     @cached_property
     def _closers(self) -> Mapping[Direction, Mapping[int, tuple[str, ...]]]:
@@ -162,7 +168,7 @@ class Governed:
 
     def relevant(self, policies: Iterable[Policy], parties: Iterable[int]) -> tuple[Policy, ...]:
         """Return the policies that select any of these parties: no other has a say in their connections."""
-        kinds = np.unique(self._kinds[np.fromiter(parties, np.int64)])
+        kinds = np.unique(self.kinds[np.fromiter(parties, np.int64)])
         selecting = set(np.flatnonzero(self._by_rule[:, kinds].any(axis=1)).tolist())
         known = {rule[0] for number, rule in enumerate(self.rules) if number in selecting}
         return tuple(policy for policy in policies if policy.ref in known)

@@ -22,8 +22,8 @@ __all__ = ["Recorded", "recorded"]
 class Recorded:
     """What a capture shows.
 
-    `links` has one link a row of EDGES, and `last_delivered` the time when each was last delivered; `names` are by workload
-    and address; `denied_requests` are rows of REQUESTS by row of EDGES.
+    `links` has one link a row of EDGES; `names` are by workload and address; `denied_requests` are rows of REQUESTS by row
+    of EDGES.
     """
 
     edges: Edges
@@ -31,7 +31,6 @@ class Recorded:
     links: tuple[Link, ...]
     names: Mapping[int, Mapping[str, tuple[str, ...]]]
     noise: tuple[Noise, ...]
-    last_delivered: tuple[datetime | None, ...]
     denied_requests: Mapping[int, tuple[int, ...]]
 
     def request(self, row: int) -> tuple[str, str, str]:
@@ -39,6 +38,12 @@ class Recorded:
         table = self.edges.requests
         method, host, path = (table[name][row].as_py() or "" for name in ("method", "host", "path"))
         return method, host, path
+
+    def last_delivered(self, row: int) -> datetime | None:
+        """Return when an edge (a row of EDGES) was last delivered."""
+        at = self.edges.edges["last_delivered"][row].cast(pa.timestamp("us", tz="UTC"), safe=False)
+        found: datetime | None = at.as_py()
+        return found
 
     def names_of(self, endpoint: int, ip: str) -> tuple[str, ...]:
         """Return the names by which an endpoint's workload asked for an address."""
@@ -65,8 +70,7 @@ def recorded(edges: Edges, options: Options | None = None) -> Recorded:
     every = tuple(links(edges.edges, scene.universe, scene.workloads))
     names = address_names(edges.names, scene.universe, scene.workloads)
     noise = find_noise(every, options or Options(), scene.title, dns_rows(edges))
-    times = edges.edges["last_delivered"].cast(pa.timestamp("us", tz="UTC"), safe=False).to_pylist()
-    return Recorded(edges, scene, every, names, noise, tuple(times), _denied(edges))
+    return Recorded(edges, scene, every, names, noise, _denied(edges))
 
 
 def _denied(edges: Edges) -> dict[int, tuple[int, ...]]:

@@ -4,16 +4,20 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from flowmine.advise.inforce import Governed, InForce, denying_entries
 from flowmine.advise.recorded import Recorded
 from flowmine.advise.replay import Batch, replay
-from flowmine.engine.authentication import authentication_types
+from flowmine.engine.authentication import TYPES, authentication_types
+from flowmine.engine.columns import distinct
+from flowmine.engine.index import Ints
 from flowmine.engine.judgement import Judgement
 from flowmine.engine.party import resolve
 from flowmine.engine.verdict import Outcome, SideJudgement
 from flowmine.policy.model import Direction
 
-__all__ = ["Ruling", "SideRuling", "judge_rows", "rulings"]
+__all__ = ["Ruling", "SideRuling", "judge_rows", "rulings", "side_rulings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,8 @@ def rulings(known: Recorded, policies: InForce, rows: Sequence[int]) -> dict[int
     batch, judgement = judge_rows(known, policies, rows)
     governed = Governed(judgement.index, batch.queries.parties)
     sides = {
-        Direction.EGRESS: _sides(judgement, judgement.egress, governed, len(rows)),
-        Direction.INGRESS: _sides(judgement, judgement.ingress, governed, len(rows)),
+        side.direction: side_rulings(judgement, side, governed, np.arange(len(rows)))
+        for side in (judgement.egress, judgement.ingress)
     }
     refused: dict[int, list[int]] = defaultdict(list)
     passed: dict[int, list[int]] = defaultdict(list)
@@ -70,31 +74,40 @@ def rulings(known: Recorded, policies: InForce, rows: Sequence[int]) -> dict[int
         (passed if passes[place] else refused)[batch.rows[place]].append(batch.asked[place])
     return {
         row: Ruling(
-            {direction: made[place] for direction, made in sides.items()},
-            tuple(refused[row]),
-            tuple(passed[row]),
+            {direction: made[number[place]] for direction, (made, number) in sides.items()},
+            tuple(refused.get(row, ())),
+            tuple(passed.get(row, ())),
         )
         for place, row in enumerate(rows)
     }
 
 
-def _sides(judgement: Judgement, side: SideJudgement, governed: Governed, count: int) -> list[SideRuling]:
-    deciders = judgement.deciders(side, paths=True).to_pylist()
+def side_rulings(
+    judgement: Judgement, side: SideJudgement, governed: Governed, places: Ints
+) -> tuple[tuple[SideRuling, ...], Ints]:
+    """Return the distinct rulings of a side, and which of them each of some queries (by their places) has.
+
+    ``governed`` is of the parties of the judgement.
+    """
+    question = side.question[places]
+    ends = judgement.queries
+    own = (ends.source if side.direction is Direction.EGRESS else ends.destination)[places]
+    lists, decided = judgement.decided(side, paths=True)
     authentication = authentication_types(side)
-    parties, config = judgement.queries.parties, judgement.index.config
-    own = judgement.queries.source if side.direction is Direction.EGRESS else judgement.queries.destination
+    types = np.array([TYPES.index(each) for each in authentication], np.int64)
     denying = denying_entries(judgement.index)
+    by_question = (side.outcome, side.subject_class, decided, types)
+    first, number = distinct(governed.kinds[own], *(column[question] for column in by_question))
     made = []
-    for place in range(count):
-        question, party = int(side.question[place]), int(own[place])
-        outcome = Outcome(int(side.outcome[question]))
+    for place in first.tolist():
+        asked, party = int(question[place]), int(own[place])
+        outcome = Outcome(int(side.outcome[asked]))
+        by = lists[decided[asked]]
         if outcome is Outcome.DENIED:
             by = governed.closers(party, side.direction)
-        else:
-            by = tuple(deciders[place] or ())
-        if outcome is Outcome.DENY_RULE:
+        elif outcome is Outcome.DENY_RULE:
             by = tuple(name for name in by if name in denying)
-        local = resolve(parties[party], config).local
-        error = side.subjects.classes[side.subject_class[question]].error if outcome is Outcome.ERROR else ""
-        made.append(SideRuling(outcome, by, authentication[question], error, local))
-    return made
+        local = resolve(judgement.queries.parties[party], judgement.index.config).local
+        error = side.subjects.classes[side.subject_class[asked]].error if outcome is Outcome.ERROR else ""
+        made.append(SideRuling(outcome, by, authentication[asked], error, local))
+    return tuple(made), number

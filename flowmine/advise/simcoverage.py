@@ -4,11 +4,10 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow.compute as pc
 
 from flowmine.advise.inforce import InForce
 from flowmine.advise.recorded import Recorded
-from flowmine.advise.standpoint import Standpoint, crowd
+from flowmine.advise.standpoint import Standpoint
 from flowmine.engine.judgement import Judgement
 from flowmine.engine.verdict import SideJudgement
 from flowmine.policy.model import Direction
@@ -35,16 +34,14 @@ class Coverage:
     edges: int
 
 
-def governance_of(known: Recorded, policies: InForce, against: InForce | None) -> tuple[Governance, ...]:
+def governance_of(known: Recorded, now: Standpoint, against: InForce | None) -> tuple[Governance, ...]:
     """Return who becomes governed, by title; without ``against`` everybody whom the policies govern."""
-    people = crowd(known, policies)
-    now = Standpoint(people, policies.policies)
-    before = Standpoint(people, against.policies) if against else None
+    before = Standpoint(now.people, against.policies) if against else None
     found: dict[str, set[Direction]] = defaultdict(set)
-    for place, spot in enumerate(people.spots):
-        for direction in Direction:
-            if now.closed(place, direction) and not (before and before.closed(place, direction)):
-                found[known.title(spot)].add(direction)
+    for direction in Direction:
+        closed = now.closes(direction) & ~(before.closes(direction) if before else False)
+        for place in np.flatnonzero(closed).tolist():
+            found[known.title(now.people.spots[place])].add(direction)
     return tuple(sorted(Governance(title, tuple(sorted(sides))) for title, sides in found.items()))
 
 
@@ -62,7 +59,7 @@ def unused_entries(judgement: Judgement) -> tuple[str, ...]:
     )
 
 
-def coverage_of(known: Recorded, policies: InForce, judgement: Judgement, edges: int) -> tuple[Coverage, ...]:
+def coverage_of(known: Recorded, here: Standpoint, judgement: Judgement, edges: int) -> tuple[Coverage, ...]:
     """Return what each policy does, by name; ``edges`` are the first questions of the judgement."""
     used = _used(judgement)
     entries: Counter[str] = Counter()
@@ -73,8 +70,8 @@ def coverage_of(known: Recorded, policies: InForce, judgement: Judgement, edges:
     decided: Counter[str] = Counter()
     for side in (judgement.egress, judgement.ingress):
         decided.update(_decided(judgement, side, edges))
-    selected = _selected(known, policies)
-    refs = sorted(policy.ref for policy in policies.policies.policies)
+    selected = _selected(known, here)
+    refs = sorted(policy.ref for policy in here.policies.policies)
     return tuple(
         Coverage(ref, entries[ref], matched[ref], tuple(sorted(selected[ref])), decided[ref]) for ref in refs
     )
@@ -87,16 +84,22 @@ def _used(judgement: Judgement) -> set[int]:
     return found
 
 
-def _decided(judgement: Judgement, side: SideJudgement, edges: int) -> dict[str, int]:
-    names = pc.list_flatten(judgement.deciders(side, paths=False).slice(0, edges))
-    return {row["values"]: row["counts"] for row in pc.value_counts(names).to_pylist()}
+def _decided(judgement: Judgement, side: SideJudgement, edges: int) -> Counter[str]:
+    lists, number = judgement.decided(side, paths=False)
+    counts = np.bincount(number[side.question[:edges]], minlength=len(lists)).tolist()
+    found: Counter[str] = Counter()
+    for names, count in zip(lists, counts, strict=True):
+        found.update(dict.fromkeys(names, count))
+    return found
 
 
-def _selected(known: Recorded, policies: InForce) -> dict[str, set[str]]:
-    people = crowd(known, policies)
-    here = Standpoint(people, policies.policies)
+def _selected(known: Recorded, here: Standpoint) -> dict[str, set[str]]:
+    spots, governed = here.people.spots, here.governed
+    titles: dict[int, set[str]] = {}
     found: dict[str, set[str]] = defaultdict(set)
-    for rule in here.governed.rules:
-        places = np.flatnonzero(here.governed.selected(rule)).tolist()
-        found[rule[0]] |= {known.title(people.spots[place]) for place in places}
+    for rule in governed.rules:
+        for kind in governed.kinds_selected(rule):
+            if kind not in titles:
+                titles[kind] = {known.title(spots[place]) for place in np.flatnonzero(governed.kinds == kind)}
+            found[rule[0]] |= titles[kind]
     return found

@@ -74,9 +74,11 @@ def crowd(known: Recorded, policies: InForce, but: frozenset[int] = frozenset())
     for by_ip in known.names.values():
         for ip, names in by_ip.items():
             called[ip].add(names)
+    met: set[tuple[int, str, str]] = set()
     for link in known.links:
         for spot in (link.source, link.target) if link.row not in but else ():
-            if spot.workload < 0:
+            if spot.workload < 0 and (who := (spot.party, spot.entity, spot.ip)) not in met:
+                met.add(who)
                 ip = "" if spot.entity else spot.ip
                 for names in sorted({(), *called.get(canonical_ip(ip), ())}):
                     add(spot, ip, names)
@@ -152,6 +154,12 @@ class Standpoint:
         subjects = self.universe.subjects[direction]
         number = int(subjects.class_of_party[party])
         return number >= 0 and subjects.classes[number].closed
+
+    def closes(self, direction: Direction) -> Bools:
+        """Tell of each party whether a direction of it is closed."""
+        subjects = self.universe.subjects[direction]
+        closed: Bools = np.array([*(each.closed for each in subjects.classes), False], np.bool_)
+        return closed[subjects.class_of_party]
 
     def subjects(self, subject: Subject) -> Bools:
         """Tell of each party whether a subject selects it."""

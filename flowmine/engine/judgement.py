@@ -1,6 +1,7 @@
 """Both sides of a batch of connections together: the overall verdict, the rules behind it, and the table of answers."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -47,14 +48,21 @@ class Judgement:
 
     def deciders(self, side: SideJudgement, paths: bool) -> pa.Array:
         """Return for each query the policies that decided a side, sorted; with `paths` the entries inside them."""
+        lists, number = self.decided(side, paths)
+        return pa.array(lists, pa.list_(pa.string())).take(pa.array(number[side.question]))
+
+    def decided(self, side: SideJudgement, paths: bool) -> tuple[tuple[tuple[str, ...], ...], Ints]:
+        """Return the distinct lists of what decided a side (as `deciders` has them), and by question which of them did."""
         names, name_of = self._names(paths)
         won = side.wins & np.isin(side.outcome[side.pair_question], (Outcome.ALLOWED, Outcome.DENY_RULE))
         pairs = side.pair_question[won] * len(names) + name_of[side.subjects.rows.entry[side.pair_row[won]]]
         question, name = np.divmod(np.unique(pairs), max(len(names), 1))
-        offsets = np.searchsorted(question, np.arange(len(side.outcome) + 1))
-        values = pa.DictionaryArray.from_arrays(pa.array(name, pa.int32()), pa.array(names, pa.string()))
-        lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values.cast(pa.string()))
-        return lists.take(pa.array(side.question))
+        ends = np.searchsorted(question, np.arange(len(side.outcome) + 1)) * name.itemsize
+        held, known = name.tobytes(), {b"": 0}
+        numbers = (known.setdefault(held[start:stop], len(known)) for start, stop in pairwise(ends.tolist()))
+        number = np.fromiter(numbers, np.int64, len(side.outcome))
+        lists = (np.frombuffer(each, name.dtype).tolist() for each in known)
+        return tuple(tuple(names[place] for place in each) for each in lists), number
 
     def _names(self, paths: bool) -> tuple[list[str], Ints]:
         """Return the distinct names of entries, sorted, and each entry's place among them."""

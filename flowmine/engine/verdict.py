@@ -21,7 +21,7 @@ from flowmine.policy.model import Direction
 
 __all__ = ["Outcome", "SideJudgement", "Universe", "judge_side", "match"]
 
-_PAIRS_AT_ONCE = 4_000_000
+_PAIRS_AT_ONCE = 1_000_000
 
 
 class Outcome(IntEnum):

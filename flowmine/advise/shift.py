@@ -1,0 +1,54 @@
+"""What policies would change for recorded connections, one group of them at a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from flowmine.advise.groupends import End
+from flowmine.policy.model import Direction
+
+__all__ = ["Shift", "ShiftKind"]
+
+
+class ShiftKind(StrEnum):
+    """What policies would change for some connections."""
+
+    DENIED = "would be denied"
+    """Delivered when it was recorded: the policies would break it."""
+    NEWLY_DENIED = "newly denied"
+    """Let through by the policies in force, though not seen delivered."""
+    NEWLY_ALLOWED = "newly allowed"
+    """Refused by the policies in force, or when it was recorded."""
+    NOISE = "noise denied"
+    """Delivered, and nobody's need: a scan's hit, a stray probe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """Connections of one kind that change: rows of EDGES, and the sides and rules behind it.
+
+    ``by`` names, of the denying sides, the policies that closed them or the entries that deny; of newly allowed ones the entries that
+    allow. ``requests`` are (method, path) where only requests change, for DNS the method ``DNS``. ``events`` counts flows.
+    """
+
+    kind: ShiftKind
+    source: End
+    target: End
+    protocol: str
+    port: int | None
+    sides: tuple[Direction, ...]
+    by: Mapping[Direction, tuple[str, ...]]
+    rows: tuple[int, ...]
+    requests: tuple[tuple[str, str], ...]
+    events: int
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """Port and protocol, `443/TCP`; of ICMP the type."""
+        return self.protocol if self.port is None else f"{self.port}/{self.protocol}"
+
+    @property
+    def title(self) -> str:
+        """Who, to whom, on which port."""
+        return f"{self.source.title} to {self.target.title} on {self.where}"
