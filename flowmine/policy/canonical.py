@@ -27,7 +27,8 @@ def sort_key(value: Any) -> tuple[Any, ...]:
 @lru_cache(maxsize=8192)
 def _object_key(value: Any) -> tuple[Any, ...]:
     """Return the key of an object; an entry's peers are sorted each time that it is made anew."""
-    return (4, *[sort_key(getattr(value, name)) for name in _names(type(value))])
+    kind: Any = type(value)
+    return (4, *[sort_key(getattr(value, name)) for name in _names(kind)])
 
 
 @cache

@@ -34,7 +34,8 @@ def validate(obj: Any, *, unknown: Unknown = "error", features: Features | None 
     ['spec.ingress[0].fromCIDR[0]']
     """
     if isinstance(obj, Policy | CidrGroup):
-        obj = to_dict(obj)
+        manifest = to_dict(obj)  # nothing unknown, no null
+        return _problems(manifest, manifest, unknown, features)
     misfit = _check_kind(obj)
     if misfit:
         return [misfit]
@@ -42,12 +43,18 @@ def validate(obj: Any, *, unknown: Unknown = "error", features: Features | None 
     value = without_nulls(obj)
     if shape.zero_items:
         value = with_zero_items(shape.manifest, value)
-    problems, mistyped = _schema_problems(value, shape, unknown)
+    problems = _problems(value, pruned(shape.manifest, value), unknown, features)
+    return problems + list(_null_problems(obj, "")) if not shape.zero_items else problems
+
+
+def _problems(value: Any, kept: Any, unknown: Unknown, features: Features | None) -> list[Problem]:
+    """Return the problems of an object of a known kind without null fields; `kept` is what the API server keeps of it."""
+    problems, mistyped = _schema_problems(value, KINDS[value["kind"]], unknown)
     if not mistyped:
         known = {problem.path for problem in problems}
-        found = _object_problems(pruned(shape.manifest, value), obj["kind"], features or Features())
+        found = _object_problems(kept, value["kind"], features or Features())
         problems += [problem for problem in found if problem.path not in known]
-    return problems + list(_null_problems(obj, "")) if not shape.zero_items else problems
+    return problems
 
 
 def is_accepted(problems: list[Problem]) -> bool:
