@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from queue import Empty, Full, Queue
+from queue import Empty, Queue
 from typing import TypeVar
 
 __all__ = ["ahead"]
@@ -12,30 +12,25 @@ _Piece = TypeVar("_Piece")
 
 
 def ahead(chunks: Iterator[_Piece], depth: int = 3) -> Iterator[_Piece]:
-    """Yield what ``chunks`` yields, made in a thread up to ``depth`` pieces ahead; its exception is raised here.
+    """Yield what ``chunks`` yields, made in a thread; its exception is raised here.
+
+    Never more than ``depth`` pieces are made or in the making besides what was yielded.
 
     The thread ends with the iterator, also where the reader stops early.
     """
-    queue: Queue[_Piece | BaseException | None] = Queue(depth)
-    stop = threading.Event()
-
-    def put(item: _Piece | BaseException | None) -> bool:
-        while not stop.is_set():
-            try:
-                queue.put(item, timeout=_WAIT)
-                return True
-            except Full:
-                continue
-        return False
+    queue: Queue[_Piece | BaseException | None] = Queue()
+    free, stop = threading.Semaphore(depth), threading.Event()
 
     def work() -> None:
         try:
-            for chunk in chunks:
-                if not put(chunk):
-                    return
-            put(None)
+            while not stop.is_set():
+                if free.acquire(timeout=_WAIT):
+                    piece = next(chunks, None)
+                    queue.put(piece)
+                    if piece is None:
+                        return
         except BaseException as error:
-            put(error)
+            queue.put(error)
 
     thread = threading.Thread(target=work, name="flowmine-ahead", daemon=True)
     thread.start()
@@ -47,6 +42,7 @@ def ahead(chunks: Iterator[_Piece], depth: int = 3) -> Iterator[_Piece]:
                 if not thread.is_alive() and queue.empty():
                     return
                 continue
+            free.release()
             if item is None:
                 return
             if isinstance(item, BaseException):

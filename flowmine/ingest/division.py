@@ -44,7 +44,7 @@ __all__ = [
     "Whole",
 ]
 
-_BLOCK = 6 << 20
+_BLOCK = 8 << 20
 
 Keys: TypeAlias = npt.NDArray[np.uint64] | None
 """A key for the uuid of each flow; None where none has a uuid."""

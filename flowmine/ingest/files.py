@@ -16,7 +16,7 @@ from flowmine.ingest.capturewindow import MANIFEST, VIEW, is_window, manifest_of
 from flowmine.ingest.compression import CutShort, Readable, compression_of, decompress
 from flowmine.ingest.formats import HEAD, Format, first_time, format_of, holds_events
 from flowmine.ingest.framing import decoded_text, is_by_value, is_marked
-from flowmine.ingest.stores import Facts, facts, is_remote, matching, opened
+from flowmine.ingest.stores import Facts, facts, is_remote, matching, opened, whole_lines
 from flowmine.ingest.times import nanoseconds
 
 __all__ = ["Input", "find"]
@@ -112,12 +112,12 @@ class Input:
         plain = self.repeatable and self.window is None and not self.compressed and not self._marked
         return plain and self.format is not None and self.format.name == "json" and not is_by_value(head)
 
-    def content(self, *, in_thread: bool = False) -> Iterator[bytes]:
-        """Yield the content, decompressed, as UTF-8. Raise InputError where it cannot be read.
+    def content(self, size: int, *, in_thread: bool = False) -> Iterator[bytes]:
+        """Yield the content, decompressed, as UTF-8; where it `is_lines`, in whole lines of about ``size`` bytes.
 
-        With ``in_thread`` what is compressed is decompressed beside the reader.
+        With ``in_thread`` what is compressed is decompressed beside the reader. Raise InputError where it cannot be read.
         """
-        content = self._again()
+        content = self._again(size)
         return ahead(content) if in_thread and self.compressed else content
 
     def pieces(self, pieces: Iterator[_Any]) -> Iterator[_Any]:
@@ -126,14 +126,14 @@ class Input:
         yield from pieces
         self.read = self.size or 0
 
-    def _again(self) -> Iterator[bytes]:
+    def _again(self, size: int) -> Iterator[bytes]:
         if not self.repeatable:
             started, self._started = self._started, None
             if started is None:
                 raise InputError(f"{self.name}: can be read only once")
             return started
         self.read, self.cut = 0, ""
-        return self._content()
+        return self._raw(size) if self.is_lines else self._content()
 
     def _content(self) -> Iterator[bytes]:
         return decoded_text(self._until_cut(self._decompressed()))
@@ -148,12 +148,14 @@ class Input:
         self.read = 0
         return self._raw()
 
-    def _raw(self) -> Iterator[bytes]:
+    def _raw(self, size: int | None = None) -> Iterator[bytes]:
         try:
             path = self.window / MANIFEST if self.window else self._path or self._pipe or self.name
             stream: Any = self._stream or opened(str(path))
             try:
-                while chunk := stream.read(_READ):
+                for chunk in (
+                    whole_lines(stream, str(path), size) if size else iter(lambda: stream.read(_READ), b"")
+                ):
                     self.read += len(chunk)
                     yield chunk
             finally:

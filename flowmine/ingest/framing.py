@@ -103,11 +103,11 @@ def by_line(chunks: Iterator[bytes], size: int) -> Iterator[Block | Unreadable]:
             line, dropping = line + 1, False
         cut = chunk.rfind(b"\n") + 1
         if held + cut >= size and cut:
-            data = b"".join((*parts, memoryview(chunk)[:cut]))
+            data = b"".join((*parts, memoryview(chunk)[:cut])) if parts or cut < len(chunk) else chunk
             block = Block(data, line)
             yield block
             line += block.ends
-            parts, held = [chunk[cut:]], len(chunk) - cut
+            parts, held = [chunk[cut:]] if cut < len(chunk) else [], len(chunk) - cut
             continue
         parts.append(chunk)
         held += len(chunk)

@@ -16,7 +16,7 @@ from flowmine.ingest.times import nanoseconds
 __all__ = ["Piece", "Want", "in_step"]
 
 _MOST_OPEN, _FEW = 48, 4
-_ALONE, _LARGEST, _SMALLEST, _TOGETHER = 6 << 20, 1 << 21, 1 << 17, 24 << 20
+_ALONE, _LARGEST, _SMALLEST, _TOGETHER = 8 << 20, 1 << 21, 1 << 17, 24 << 20
 
 _RANGE = 4
 """Blocks in a range."""
@@ -77,7 +77,7 @@ def _blocks(one: Input, size: int, want: Want, *, few: bool) -> Iterator[Piece]:
         return ranges(one, size * _RANGE)
     if one.format is None or one.format.blocks is None:
         return iter(())
-    blocks = one.format.blocks(one.content(in_thread=few), size, one.written)
+    blocks = one.format.blocks(one.content(size, in_thread=few), size, one.written)
     return _taken_apart(blocks) if want.stretches else blocks
 
 

@@ -8,12 +8,12 @@ from flowmine.ingest.blocks import Block, Unreadable
 from flowmine.ingest.files import Input
 from flowmine.ingest.formats import HEAD, first_time
 from flowmine.ingest.framing import by_line
-from flowmine.ingest.stores import opened
+from flowmine.ingest.stores import opened, whole_lines
 from flowmine.ingest.times import nanoseconds
 
 __all__ = ["Range", "blocks_of", "ranges"]
 
-_READ, _LOOK = 1 << 20, 1 << 16
+_LOOK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +53,13 @@ def blocks_of(found: Range, size: int) -> Iterator[Block | Unreadable]:
 
     Raise InputError where they cannot be read.
     """
-    return by_line(_content(found), size)
+    return by_line(_content(found, size), size)
 
 
-def _content(found: Range) -> Iterator[bytes]:
+def _content(found: Range, size: int) -> Iterator[bytes]:
     try:
         with opened(found.path) as file:
             file.seek(found.start)
-            left = found.end - found.start
-            while left and (chunk := file.read(min(_READ, left))):
-                left -= len(chunk)
-                yield chunk
+            yield from whole_lines(file, found.path, size, found.end)
     except OSError as error:
         raise InputError(f"{found.path}: cannot be read ({error.strerror or error})") from error

@@ -2,16 +2,18 @@
 
 import glob
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, NamedTuple
 
 from flowmine.errors import InputError, UsageError
 
-__all__ = ["Facts", "facts", "is_remote", "matching", "opened"]
+__all__ = ["Facts", "facts", "is_remote", "matching", "opened", "whole_lines"]
 
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://")
 _BLOCK = 8 << 20
+_READ, _LOOK = 1 << 20, 1 << 16
 
 
 class Facts(NamedTuple):
@@ -69,6 +71,27 @@ def opened(name: str) -> Any:
         raise
     except Exception as error:
         raise OSError(str(error)) from error
+
+
+def whole_lines(file: Any, name: str, size: int, end: int | None = None) -> Iterator[bytes]:
+    """Yield what an open file holds up to ``end``, from where it stands, in chunks of about ``size`` bytes.
+
+    Those of a file on this machine end where a line does, if one ends near, so that nobody has to put lines together.
+    """
+    start = file.tell()
+    while end is None or start < end:
+        most = _READ if is_remote(name) else size
+        if end is not None and start + most >= end:
+            most = end - start
+        elif not is_remote(name):
+            file.seek(start + most)
+            most += file.read(_LOOK).find(b"\n") + 1
+            file.seek(start)
+        chunk = file.read(most)
+        if not chunk:
+            return
+        start += len(chunk)
+        yield chunk
 
 
 def _store(name: str) -> tuple[Any, str]:

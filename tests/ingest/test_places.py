@@ -1,0 +1,58 @@
+"""Short texts at many places of a block: the same as one by one."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowmine.ingest import places
+
+_BYTES = st.binary(min_size=8, max_size=8)
+_NUMBERS = st.integers(0, 10**9).map(lambda number: f"{number},xxxxxxx".encode()[:8])
+
+
+@given(st.lists(_NUMBERS | _BYTES, min_size=1, max_size=20))
+def test_numbers_are_those_that_the_words_begin_with(words: list[bytes]) -> None:
+    """As many digits as there are, no leading zero, and at most seven."""
+    found = np.array([int.from_bytes(word, "little") for word in words], np.uint64)
+    values, widths = places.numbers(found)
+    for word, value, width in zip(words, values.tolist(), widths.tolist(), strict=True):
+        digits = next((place for place, byte in enumerate(word) if byte not in b"0123456789"), 8)
+        usual = 0 < digits < 8 and word[:1] != b"0"
+        assert (value, width) == ((int(word[:digits]), digits) if usual else (0, 0))
+
+
+@given(st.lists(st.binary(min_size=17, max_size=17), min_size=1, max_size=20))
+def test_plain_bytes_are_never_quotes_escapes_or_controls(texts: list[bytes]) -> None:
+    """All of the characters of hardware addresses are plain, and of others those alone that JSON writes as they are."""
+    block = b"".join(texts)
+    starts = np.arange(0, len(block), 17)
+    for text, plain in zip(texts, places.is_plain(places.words(block), starts, 17).tolist(), strict=True):
+        assert plain == all(0x30 <= byte < 0x40 or 0x60 <= byte < 0x80 for byte in text)
+
+
+def test_hardware_addresses_are_plain() -> None:
+    """As Hubble writes them."""
+    assert places.is_plain(places.words(b"0e:cf:11:2c:de:54"), np.array([0]), 17).all()
+
+
+@given(st.lists(st.integers(0, 10**20 - 1), min_size=1, max_size=9))
+def test_digits_are_counted_and_overwritten_before_a_place(numbers: list[int]) -> None:
+    """Numbers of any length become as many ones, and nothing around them changes."""
+    texts = [f'{"x" * 24}"{number}"' for number in numbers]
+    block = np.frombuffer("".join(texts).encode(), np.uint8).copy()
+    ends = np.cumsum([len(text) for text in texts]) - 1
+    widths = places.before(block, ends, 20)
+    assert [len(str(number)) for number in numbers] == widths.tolist()
+    places.overwrite(block, ends, widths)
+    ones = [f'{"x" * 24}"{"1" * len(str(number))}"' for number in numbers]
+    assert "".join(ones).encode() == block.tobytes()
+
+
+def test_texts_are_found_and_put() -> None:
+    """A text is found where it stands whole, and written without touching its neighbours."""
+    block = np.frombuffer(b"..abcdefghij..abcdefghiX..", np.uint8).copy()
+    at = np.array([2, 14])
+    assert [True, False] == places.is_text(places.words(block), at, b"abcdefghij").tolist()
+    places.put(block, at, b"0000000000")
+    assert b"..0000000000..0000000000.." == block.tobytes()
+    assert [b"0000000000"] * 2 == [row.tobytes() for row in places.texts(block, at, 10)]
