@@ -116,9 +116,9 @@ class Ends:
 
 def ends_of(known: Recorded, rows: Ints) -> tuple[Ends, Ends]:
     """Return the source and the target of edges (rows of EDGES)."""
-    table, numbers = known.edges.edges.take(pa.array(rows)), rows.tolist()
+    table, numbers = known.edges.edges, rows.tolist()
     source, target = (
-        distinct(*(numbered(table[f"{end}{part}"])[0] for part in ("", "_ip")))
+        distinct(*(numbered(table[f"{end}{part}"].take(pa.array(rows)))[0] for part in ("", "_ip")))
         for end in ("initiator", "responder")
     )
     sources = _Spots(tuple(known.links[numbers[place]].source for place in source[0].tolist()), source[1])

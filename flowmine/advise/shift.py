@@ -27,8 +27,7 @@ class ShiftKind(StrEnum):
 class Shift:
     """Connections of one kind that change: rows of EDGES, and the sides and rules behind it.
 
-    ``by`` names, of the denying sides, the policies that closed them or the entries that deny; of newly allowed ones the entries that
-    allow. ``requests`` are (method, path) where only requests change, for DNS the method ``DNS``. ``events`` counts flows.
+    ``behind`` is by side (of ``sides``, of each `Direction` where there are none) what `by` names. ``requests`` are (method, path) where only requests change, for DNS the method ``DNS``. ``events`` counts flows.
     """
 
     kind: ShiftKind
@@ -37,11 +36,18 @@ class Shift:
     protocol: str
     port: int | None
     sides: tuple[Direction, ...]
-    by: Mapping[Direction, tuple[str, ...]]
+    behind: tuple[tuple[str, ...], ...]
     rows: tuple[int, ...]
     requests: tuple[tuple[str, str], ...]
     events: int
     remarks: tuple[str, ...] = ()
+
+    @property
+    def by(self) -> Mapping[Direction, tuple[str, ...]]:
+        """Of the denying sides, the policies that closed them or the entries that deny; of newly allowed ones, the entries that
+        allow."""
+        sides = zip(self.sides or Direction, self.behind, strict=True)
+        return {side: names for side, names in sides if names}
 
     @property
     def where(self) -> str:

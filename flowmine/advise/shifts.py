@@ -30,6 +30,9 @@ __all__ = ["KINDS", "Judged", "judged", "shifts_of"]
 KINDS = tuple(ShiftKind)
 """The kinds in the order in which they are told."""
 
+_Reason = tuple[tuple[Direction, ...], tuple[tuple[str, ...], ...]]
+"""The sides that deny, and of each (of either, where none does) what decided or closed it."""
+
 _NAMELESS = "no name was seen for the address: a toFQDNs rule that means it cannot be recognised"
 
 
@@ -102,21 +105,13 @@ def _groups(kind: Ints, events: pa.ChunkedArray, *others: Ints) -> Iterator[tupl
         yield places[start:stop], sum_
 
 
-@dataclass(frozen=True, slots=True)
-class _Reason:
-    """Why an edge changes: the sides that deny it, and by side (either, where none does) what decided or closed it."""
-
-    sides: tuple[Direction, ...]
-    by: Mapping[Direction, tuple[str, ...]]
-
-
 def _reasons(judgement: Judgement, places: Ints) -> tuple[list[_Reason], Ints]:
-    """Return the distinct reasons, and which of them each of some edges judged has."""
+    """Return the distinct reasons why edges change, and which of them each of some edges judged has."""
     governed = Governed(judgement.index, judgement.queries.parties)
     sides = (judgement.egress, judgement.ingress)
     rulings, numbers = zip(*(side_rulings(judgement, side, governed, places) for side in sides), strict=True)
     first, pair = distinct(*numbers)
-    known: dict[tuple[tuple[Direction, ...], tuple[tuple[str, ...], ...]], int] = {}
+    known: dict[_Reason, int] = {}
     made: list[int] = []
     for found in zip(*(number[first].tolist() for number in numbers), strict=True):
         ruled = {
@@ -126,11 +121,7 @@ def _reasons(judgement: Judgement, places: Ints) -> tuple[list[_Reason], Ints]:
         denying = tuple(side for side, ruling in ruled.items() if not ruling.outcome.passes)
         by = tuple(ruled[side].by for side in denying or Direction)
         made.append(known.setdefault((denying, by), len(known)))
-    reasons = [
-        _Reason(denying, {side: names for side, names in zip(denying or Direction, by, strict=True) if names})
-        for denying, by in known
-    ]
-    return reasons, np.array(made, np.int64)[pair]
+    return list(known), np.array(made, np.int64)[pair]
 
 
 class _Requests:
@@ -163,19 +154,18 @@ def _shift(
     events: int,
     requests: _Requests,
 ) -> Shift:
-    source, target = ends
-    protocol, port = over
-    unnamed = target.outside and not target.names and Direction.EGRESS in reason.sides
+    (source, target), (protocol, port), (sides, behind) = ends, over, reason
+    unnamed = target.outside and not target.names and Direction.EGRESS in sides
     return Shift(
         kind=kind,
         source=source,
         target=target,
         protocol=protocol or "unknown",
         port=None if port == NONE else port,
-        sides=reason.sides,
-        by=reason.by,
+        sides=sides,
+        behind=behind,
         rows=rows,
-        requests=() if reason.sides else requests.of(rows, kind),
+        requests=() if sides else requests.of(rows, kind),
         events=events,
         remarks=(_NAMELESS,) if kind is ShiftKind.DENIED and unnamed else (),
     )

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -56,22 +57,16 @@ class DnsRule:
 def dns_rows(edges: Edges) -> frozenset[int]:
     """Return the rows of EDGES that are lookups at a resolver (the table above)."""
     table = edges.edges.select(["responder", "protocol", "port"])
-    asked = set(_requests(edges).column("edge").to_pylist())
-    openshift, core = _resolvers(edges.endpoints)
-    columns = (table.column(name).to_pylist() for name in table.column_names)
-    rows = list(enumerate(zip(*columns, strict=True)))
-    spoken = {(at, port) for _, (at, protocol, port) in rows if protocol == "UDP" and at in core}
-    return frozenset(
-        row
-        for row, (at, protocol, port) in rows
-        if protocol in ("UDP", "TCP")
-        and (
-            port == _PORT
-            or row in asked
-            or (port == _OPENSHIFT_PORT and at in openshift)
-            or (at, port) in spoken
-        )
-    )
+    udp, tcp = (pc.fill_null(pc.equal(table["protocol"], each), False).to_numpy() for each in ("UDP", "TCP"))
+    at, port = table["responder"].to_numpy(), pc.fill_null(table["port"].cast(pa.int32()), -1).to_numpy()
+    openshift, core = (np.isin(at, np.array(sorted(ids), np.uint64)) for ids in _resolvers(edges.endpoints))
+    found = (port == _PORT) | (openshift & (port == _OPENSHIFT_PORT))
+    found[_requests(edges)["edge"].to_numpy()] = True
+    spoken = set(zip(at[udp & core].tolist(), port[udp & core].tolist(), strict=True))
+    of_core = np.flatnonzero(core)
+    pairs = zip(at[of_core].tolist(), port[of_core].tolist(), strict=True)
+    found[of_core] |= np.array([pair in spoken for pair in pairs], np.bool_)
+    return frozenset(np.flatnonzero(found & (udp | tcp)).tolist())
 
 
 def _resolvers(endpoints: pa.Table) -> tuple[set[int], set[int]]:
