@@ -105,7 +105,7 @@ class Tail:
             self._ends.absorb(before.endpoints, before.pods)
         self._base = folded(before.parts if before else empty())
         self._timeless = timeless(self._base)
-        self._pending = [empty()]
+        self._open, self._fresh = empty(), list[Parts]()
         self._known = Known()
         self._policies: InForce | None = None
         self._unkept = False
@@ -130,11 +130,9 @@ class Tail:
             self.tally.add(batch, self._clocks.now())
             if batch.num_rows:
                 self._unkept = True
-                self._pending.append(partial(batch, requests=self._requests))
-            if len(self._pending) >= _MERGE_EVERY:
-                self._pending = [merge(self._pending)]
-                if is_full(self._pending[0]):
-                    self._checkpoint.next = self._clocks.elapsed()
+                self._fresh.append(partial(batch, requests=self._requests))
+            if len(self._fresh) >= _MERGE_EVERY or self._look.is_due(self._clocks.elapsed()):
+                self._gather()
             began = self._clocks.elapsed()
             if self._checkpoint.is_due(began):
                 self._keep()
@@ -152,7 +150,20 @@ class Tail:
     @property
     def edges(self) -> Edges:
         """All that is known, settled, with the hours in which it was seen."""
-        return self._settled(merge([self._base, *self._pending]))
+        return self._settled(merge([self._base, self._open, *self._fresh]))
+
+    def _gather(self) -> None:
+        """Add what is new to the open window and to what looks see; let a window that is full be closed at once.
+
+        A full window that stayed open would be copied at every look, several times over.
+        """
+        if not self._fresh:
+            return
+        new, self._fresh = merge(self._fresh), []
+        self._timeless = merge([self._timeless, timeless(new)])
+        self._open = merge([self._open, new])
+        if is_full(self._open):
+            self._checkpoint.next = self._clocks.elapsed()
 
     def _settled(self, parts: Parts) -> Edges:
         source = self._feed.source
@@ -168,26 +179,25 @@ class Tail:
 
     def _keep(self) -> None:
         """Write the state; where its window is closed, or without state now and then, begin with new Parts."""
-        self._pending = [merge(self._pending)]
+        self._gather()
         source = self._feed.source
         if self._store is None:
-            closed = is_full(self._pending[0])
+            closed = is_full(self._open)
         elif not self._unkept:
             closed = False
         else:
             self._unkept = False
             beside = {"endpoints": source.endpoints, "pods": source.pods}
-            closed = self._store.checkpoint(self._pending[0], beside, source.ledger, self._feed.cursor)
+            closed = self._store.checkpoint(self._open, beside, source.ledger, self._feed.cursor)
         if closed:
-            self._base = folded(merge([self._base, *self._pending]))
-            self._timeless = timeless(self._base)
-            self._pending = [empty()]
+            self._base = folded(merge([self._base, self._open]))
+            self._open = empty()
 
     def _tick(self, *, last: bool) -> Tick:
         """Look at what there is, and do what is due."""
         now = self._clocks.elapsed()
-        self._pending = [merge(self._pending)]
-        edges = self._settled(merge([self._timeless, timeless(self._pending[0])]))
+        self._gather()
+        edges = self._settled(self._timeless)
         problems: list[str] = []
         changes, passed = self._known.update(edges)
         changes += self._judged(edges, passed, problems, now)

@@ -32,6 +32,9 @@ def resident() -> int:
 
 def follow(address: str, state: str, flows: str) -> dict[str, Any]:
     """Follow a server until so many events have come, as the command does; return what became of them."""
+    from flowmine.arrow import for_commands
+
+    for_commands()
     from flowmine.cli.running import BATCH_ROWS, give_memory_back
     from flowmine.edges import COLUMNS
     from flowmine.ingest.capturewindow import Folder

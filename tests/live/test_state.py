@@ -39,15 +39,19 @@ def followed(
     stop_after: int | None = None,
     clock: Hand | None = None,
     step: float = 0.0,
+    checkpoint: float = 0.0,
 ) -> Tail:
-    """Follow inputs to their end, or for so many looks, with state; each look lets the clock go on by ``step``."""
+    """Follow inputs to their end, or for so many looks, with state; each look lets the clock go on by ``step``.
+
+    State is written every ``checkpoint`` seconds of that clock.
+    """
     hand = clock or Hand()
     with Folder(state) as folder:
         before = load(folder)
         source = open_flows(*inputs, columns=(*COLUMNS, "node_name"), batch_rows=batch_rows)
         tail = Tail(
             Feed(source, before.cursor),
-            Every(look=0.0, checkpoint=0.0),
+            Every(look=0.0, checkpoint=checkpoint),
             before=before,
             store=Store(folder, clock=hand),
             clocks=Clocks(elapsed=hand, now=lambda: 1794994200.0),
@@ -134,6 +138,24 @@ def test_an_open_window_is_written_again_and_a_closed_one_is_not(tmp_path: Path)
     assert len(names) == len(
         [each for each in (tmp_path / "state").iterdir() if not each.name.startswith(".")]
     )
+    assert differing(read(path), read(tmp_path / "state")) == []
+
+
+def test_a_window_that_is_full_is_closed_before_the_next_checkpoint(tmp_path: Path) -> None:
+    """A capture of many hours read fast has windows of bounded size, whatever the clock says; nothing changes else."""
+    path = tmp_path / "in.jsonl"
+    events = (
+        record(
+            number,
+            time=f"2026-11-16T{number // 2000:02d}:00:00Z",
+            l4={"TCP": {"source_port": 40000, "destination_port": 1 + number % 2000}},
+        )
+        for number in range(24_000)
+    )
+    path.write_bytes(lines(*events))
+    followed(tmp_path / "state", path, batch_rows=6_000, checkpoint=SPAN)
+    counts = [manifest_of(window).flows for window in windows(tmp_path / "state")]
+    assert (2, 24_000) == (len(counts), sum(counts))
     assert differing(read(path), read(tmp_path / "state")) == []
 
 
