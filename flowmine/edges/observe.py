@@ -99,7 +99,7 @@ _ROW_AGGREGATES = [
     ("last_left", "max"),
     ("last_replied", "max"),
     ("last_denied", "max"),
-    ("uuid", "first"),
+    ("uuid", "min"),
 ]
 _CONNECTION = ("a", "b", "a_ip", "b_ip", "ports")
 _SPAN = [("count", "sum"), ("first", "min"), ("last", "max")]
@@ -138,13 +138,39 @@ def merge(parts: Sequence[Parts]) -> Parts:
 def _grouped(table: pa.Table, which: str) -> pa.Table:
     """Group one table of Parts by its key, columns named and ordered as they came."""
     keys, aggregates = _KEYS[which]
-    if which == "rows" and table.num_rows:
-        # "first" is the uuid of the earliest event only if the rows stand in that order.
-        table = table.sort_by([("first", "ascending"), ("uuid", "ascending")])
-    made = table.group_by(list(keys), use_threads=False).aggregate(aggregates)
+    uuids = _InOrder(table) if which == "rows" else None
+    asked = (
+        table
+        if uuids is None
+        else table.set_column(table.schema.get_field_index("uuid"), "uuid", uuids.ranks)
+    )
+    made = asked.group_by(list(keys), use_threads=False).aggregate(aggregates)
     back = {f"{column}_{how}": column for column, how in aggregates}
-    made = made.rename_columns([back.get(name, name) for name in made.schema.names])
-    return made.select(table.schema.names).cast(table.schema)
+    made = made.rename_columns([back.get(name, name) for name in made.schema.names]).select(
+        table.schema.names
+    )
+    if uuids is not None:
+        made = made.set_column(made.schema.get_field_index("uuid"), "uuid", uuids.at(made["uuid"]))
+    return made.cast(table.schema)
+
+
+class _InOrder:
+    """The uuids of rows by when their events were, and where that is the same, by themselves.
+
+    The least rank of a group is that of its earliest event; sorting the rows themselves would move all their columns.
+    """
+
+    def __init__(self, rows: pa.Table) -> None:
+        self._uuids = rows["uuid"].combine_chunks()
+        self._order = pc.sort_indices(rows, sort_keys=[("first", "ascending"), ("uuid", "ascending")])
+        ranks = np.empty(rows.num_rows, np.int64)
+        ranks[self._order] = np.arange(rows.num_rows)
+        self.ranks = pa.array(ranks, mask=np.asarray(self._uuids.is_null()))
+        """Of each row; null where it has no uuid."""
+
+    def at(self, ranks: pa.Array) -> pa.Array:
+        """Return the uuids of some ranks."""
+        return self._uuids.take(self._order.take(ranks))
 
 
 def partial(flows: pa.RecordBatch, *, requests: bool = False) -> Parts:
