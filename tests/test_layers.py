@@ -24,7 +24,7 @@ LAYERS = [
     {"peers"},
     {"labels", "ports", "dropreasons", "outputs"},
     {"schema"},
-    {"errors", "arrow"},
+    {"errors", "arrow", "yamlvalue"},
 ]
 """The parts of flowmine, the highest first; those of one layer may not see each other."""
 

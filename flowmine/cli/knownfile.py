@@ -37,11 +37,11 @@ def _of_lines(text: str, path: Path) -> list[Known]:
 
 
 def _of_mapping(text: str, path: Path) -> list[Known]:
-    import yaml
+    from flowmine.yamlvalue import yaml_value
 
     try:
-        values: Any = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        values: Any = yaml_value(text)
+    except ValueError as error:
         raise InputError(f"{path}: not YAML: {error}") from error
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected names with their CIDRs, as in `vpn: 172.27.224.3/32`")

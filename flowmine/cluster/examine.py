@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from flowmine.cluster import RESOURCES
 from flowmine.cluster.kubeconfig import client_of, library
 from flowmine.cluster.listing import Listing, Manifest
 from flowmine.errors import InputError
+from flowmine.yamlvalue import yaml_value
 
 __all__ = ["Examined", "Exporter", "Right", "examine", "exporters_of"]
 
@@ -116,9 +115,9 @@ def exporters_of(config: Mapping[str, str], flowlogs: Mapping[str, str]) -> tupl
 def _dynamic(text: str) -> Iterator[Exporter]:
     """Yield the exporters of a `flowlogs.yaml`; none where it cannot be read."""
     try:
-        logs = yaml.safe_load(text)["flowLogs"]
+        logs = yaml_value(text)["flowLogs"]
         entries = [entry for entry in logs if isinstance(entry, dict)]
-    except (yaml.YAMLError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError):
         return
     for entry in entries:
         yield Exporter(
@@ -202,16 +201,28 @@ class _Asked:
         return None
 
     def _json(self, call: Any, *args: Any, **options: Any) -> Manifest:
-        value = json.loads(call(*args, _preload_content=False, _request_timeout=_TIMEOUT, **options).data)
+        answer = call(*args, _preload_content=False, _request_timeout=_TIMEOUT, **options)
+        try:
+            value = json.loads(answer.data or b"")
+        except RecursionError as error:
+            raise ValueError("the answer is nested too deeply") from error
         return value if isinstance(value, dict) else {}
 
 
 def _images(answer: Manifest) -> Iterator[str]:
-    for item in answer.get("items") or ():
-        spec = item.get("spec", {}).get("template", {}).get("spec", {})
-        for container in spec.get("containers") or ():
+    """Yield the images of agents in a list of DaemonSets, as far as it is one."""
+    for item in _objects(answer, "items"):
+        spec = item
+        for key in ("spec", "template", "spec"):
+            spec = found if isinstance(found := spec.get(key), dict) else {}
+        for container in _objects(spec, "containers"):
             if container.get("name") == "cilium-agent":
                 yield str(container.get("image", ""))
+
+
+def _objects(of: Manifest, key: str) -> list[Manifest]:
+    found = of.get(key)
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def _last(error: BaseException) -> str:

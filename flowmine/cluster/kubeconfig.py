@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from flowmine.errors import UsageError
+from flowmine.yamlvalue import yaml_value
 
 __all__ = ["client_of", "library"]
 
@@ -33,7 +34,10 @@ def client_of(
     else:
         _configure(configuration, kubeconfig, context)
     configuration.retries = _retries()
-    return client.ApiClient(configuration)
+    try:
+        return client.ApiClient(configuration)
+    except ValueError as error:  # of urllib3, about the proxy
+        raise UsageError(f"the kubeconfig names no way to the cluster ({error}); check the file") from error
 
 
 def library(part: str) -> Any:
@@ -55,7 +59,15 @@ def _configure(configuration: Any, kubeconfig: str | os.PathLike[str] | None, co
         config.load_kube_config(where, context, client_configuration=configuration, persist_config=False)
     except config.ConfigException as error:
         raise UsageError(f"{where}: {_what_is_wrong(where, context, str(error))}") from error
-    except (yaml.YAMLError, OSError, TypeError, KeyError, AttributeError, ValueError) as error:
+    except (
+        yaml.YAMLError,
+        OSError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ValueError,
+        RecursionError,
+    ) as error:
         told = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(f"{where}: not a kubeconfig that can be read ({told}); check the file") from error
 
@@ -73,9 +85,9 @@ def _contexts(where: str) -> Iterator[str]:
     """Yield the names of the contexts in kubeconfig files, as far as they can be read."""
     for part in filter(None, where.split(os.pathsep)):
         try:
-            value = yaml.safe_load(Path(part).expanduser().read_bytes())
+            value = yaml_value(Path(part).expanduser().read_bytes())
             yield from (str(each["name"]) for each in value["contexts"])
-        except (yaml.YAMLError, OSError, TypeError, KeyError):
+        except (OSError, TypeError, KeyError, ValueError):
             continue
 
 

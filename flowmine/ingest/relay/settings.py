@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from flowmine.errors import UsageError
 from flowmine.ingest.relay.address import DEFAULT, Server
+from flowmine.yamlvalue import yaml_value
 
 __all__ = ["KEYS", "Settings", "server_of", "settings"]
 
@@ -88,14 +87,13 @@ def _config_file(environment: Mapping[str, str]) -> Path | None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        value = yaml.safe_load(path.read_bytes())
+        value = yaml_value(path.read_bytes())
     except OSError as error:
         raise UsageError(
             f"{path}: cannot be read ({error.strerror}); it is named by HUBBLE_CONFIG"
         ) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        told = str(error).splitlines() or [type(error).__name__]
-        raise UsageError(f"{path}: not YAML ({told[0]}); it is Hubble's configuration") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: not YAML ({error}); it is Hubble's configuration") from error
     if value is None:
         return {}
     if not isinstance(value, dict):
