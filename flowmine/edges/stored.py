@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flowmine.edges.observe import Parts, partial
 from flowmine.errors import SchemaError
 from flowmine.schema import FLOWS
 
 __all__ = ["empty", "parts_of", "tables_of"]
+
+_NOT_COUNTS = ("a", "b", "ports", "subject")
+_MOST = 1 << 48
+"""More events of one kind than any row counts; a store that tells of more is damaged, and its sums would overflow."""
 
 
 def empty() -> Parts:
@@ -25,17 +30,28 @@ def tables_of(parts: Parts) -> dict[str, pa.Table]:
 def parts_of(tables: Mapping[str, pa.Table], *, requests: bool = True) -> Parts:
     """Return Parts of their tables, what was asked (``requests``) left out unless wanted.
 
-    Raise SchemaError where a table or a column is missing, or of another type.
+    Raise SchemaError where a table or a column is missing, of another type, or of values that no events add up to.
     """
     nothing = tables_of(empty())
     try:
         found = {
-            name: _stored(tables, name, table).select(table.schema.names).cast(table.schema)
+            name: _whole(_stored(tables, name, table).select(table.schema.names).cast(table.schema))
             for name, table in nothing.items()
         }
     except (KeyError, pa.ArrowException) as error:
         raise SchemaError(f"stored edges are not in the form that this version keeps: {error}") from error
     return Parts(**found if requests else {**found, "requests": nothing["requests"]})
+
+
+def _whole(table: pa.Table) -> pa.Table:
+    """Return a table that lacks no value but times, and can be added up. Raise pyarrow.ArrowInvalid for any other."""
+    for name in table.schema.names:
+        column = table[name]
+        if column.null_count and not name.startswith(("first", "last")):
+            raise pa.ArrowInvalid(f"column {name!r} lacks values")
+        if column.type == pa.uint64() and name not in _NOT_COUNTS and (pc.max(column).as_py() or 0) > _MOST:
+            raise pa.ArrowInvalid(f"column {name!r} counts more than {_MOST:,}")
+    return table
 
 
 def _stored(tables: Mapping[str, pa.Table], name: str, nothing: pa.Table) -> pa.Table:

@@ -15,6 +15,7 @@ from flowmine.schema import ENDPOINTS, ENUMS, FLOWS, LEDGER, NAMES, PODS
 __all__ = ["Kept", "Span", "Stored", "Told", "conformed", "kept", "stored", "told"]
 
 _TABLES = {"endpoints": ENDPOINTS, "pods": PODS, "names": NAMES, "ledger": LEDGER}
+_MAY_LACK = ("first", "last")
 
 Span = tuple[int | None, int | None]
 """From when to when, nanoseconds, both inclusive; None is no bound."""
@@ -57,7 +58,7 @@ def told(window: Path) -> Told:
     tables = {}
     for name, schema in _TABLES.items():
         with readable(window, name):
-            tables[name] = conformed(table_of(window, name), schema)
+            tables[name] = _known(conformed(table_of(window, name), schema))
     return Told(manifest_of(window), **tables)
 
 
@@ -71,9 +72,10 @@ def stored(window: Path, columns: Collection[str], span: Span = (None, None)) ->
     begins = beside.manifest.first or 0
     schema = pa.schema([field for field in FLOWS if field.name in columns])
     file = opened(window, "flows")
+    place = file.schema_arrow.get_field_index("time")
     for group in range(file.metadata.num_row_groups):
         with readable(window, "flows"):
-            bounds = _bounds(file, group)
+            bounds = _bounds(file, group, place) if place >= 0 else None
             if _outside(bounds, span):
                 continue
             table = conformed(sound(file.read_row_group(group, columns=schema.names)), schema)
@@ -93,10 +95,9 @@ def kept(window: Path, _columns: Collection[str], _span: Span = (None, None)) ->
     yield Kept(beside.manifest.first or 0, {name: table_of(window, name) for name in names}, beside)
 
 
-def _bounds(file: pq.ParquetFile, group: int) -> tuple[int, int] | None:
+def _bounds(file: pq.ParquetFile, group: int, place: int) -> tuple[int, int] | None:
     """Return the earliest and latest event time of a row group; None where it has events without a time, or none."""
-    column = file.metadata.row_group(group).column(file.schema_arrow.get_field_index("time"))
-    statistics = column.statistics
+    statistics = file.metadata.row_group(group).column(place).statistics
     if statistics is None or not statistics.has_min_max or statistics.null_count:
         return None
     return statistics.min_raw, statistics.max_raw
@@ -121,6 +122,14 @@ def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
         column = table[field.name]
         columns.append(_enumerated(field.name, column) if field.name in ENUMS else column.cast(field.type))
     return pa.table(columns, schema=schema)
+
+
+def _known(table: pa.Table) -> pa.Table:
+    """Return a table that lacks no value but times. Raise pyarrow.ArrowInvalid for any other."""
+    for name in table.schema.names:
+        if table[name].null_count and name not in _MAY_LACK:
+            raise pa.ArrowInvalid(f"column {name!r} lacks values")
+    return table
 
 
 def _enumerated(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:

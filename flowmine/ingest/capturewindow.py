@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from flowmine.errors import InputError, SchemaError
@@ -170,8 +171,14 @@ def table_of(window: Path, name: str) -> pa.Table:
 
 
 def sound(table: pa.Table) -> pa.Table:
-    """Return a table whose every value can be had. Raise pyarrow.ArrowInvalid for any other: Arrow reads it all the same."""
+    """Return a table whose every value can be had, and whose lists lack none.
+
+    Raise pyarrow.ArrowInvalid for any other: Arrow reads it all the same.
+    """
     table.validate(full=True)
+    for column in table.columns:
+        if pa.types.is_list(column.type) and pc.list_flatten(column).null_count:
+            raise pa.ArrowInvalid("lists lack values")
     return table
 
 

@@ -1,10 +1,13 @@
 """Windows whose bytes are damaged: each is an error that names the file, or reads; nothing else comes out."""
 
 import shutil
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -69,3 +72,63 @@ def test_damage_in_the_middle_names_the_file(way: str, name: str, tmp_path: Path
     file.write_bytes(whole)
     with pytest.raises(InputError, match=rf"{name}\.parquet: cannot be read"):
         read(copy.parent)
+
+
+def changed(way: str, name: str, folder: Path, how: Callable[[pa.Table], pa.Table]) -> Path:
+    """Return a folder with a window of which one table was changed by another program."""
+    copy = folder / "windows" / recorded(way).name
+    shutil.copytree(recorded(way), copy)
+    file = copy / f"{name}.parquet"
+    pq.write_table(how(pq.read_table(file)), file)
+    return copy.parent
+
+
+@pytest.mark.parametrize(
+    ("way", "name", "column"),
+    [
+        *(("capture", "endpoints", column) for column in ("id", "labels", "identities", "workload_kind", "pods")),
+        *(("capture", "pods", column) for column in ("endpoint", "pod_name", "local")),
+        *(("tail", "rows", column) for column in ("a", "ports", "hour", "arrived")),
+        ("tail", "ledger", "count"),
+        ("capture", "names", "subject"),
+    ],
+)  # fmt: skip
+def test_a_table_that_lacks_values_is_told(way: str, name: str, column: str, tmp_path: Path) -> None:
+    """Nobody could tell whose row it is, or add it up."""
+
+    def without(table: pa.Table) -> pa.Table:
+        place = table.schema.get_field_index(column)
+        return table.set_column(place, column, pa.nulls(table.num_rows, table.schema.field(place).type))
+
+    with pytest.raises(FlowmineError, match=f"column '{column}' lacks values"):
+        read(changed(way, name, tmp_path, without))
+
+
+@pytest.mark.parametrize(("name", "column"), [("endpoints", "labels"), ("flows", "node_labels")])
+def test_a_list_that_lacks_values_is_told(name: str, column: str, tmp_path: Path) -> None:
+    """Labels are texts, all of them."""
+
+    def without(table: pa.Table) -> pa.Table:
+        place = table.schema.get_field_index(column)
+        return table.set_column(place, column, pa.array([[None]] * table.num_rows, pa.list_(pa.string())))
+
+    with pytest.raises(InputError, match=rf"{name}\.parquet: cannot be read \(lists lack values"):
+        read(changed("capture", name, tmp_path, without))
+
+
+def test_flows_without_the_column_of_times_are_told(tmp_path: Path) -> None:
+    """The times of row groups are looked up there."""
+    with pytest.raises(FlowmineError, match="'time' is missing"):
+        read(changed("capture", "flows", tmp_path, lambda table: table.drop_columns(["time"])))
+
+
+@pytest.mark.parametrize("column", ["arrived", "l7_passed", "events"])
+def test_counts_that_would_overflow_are_told(column: str, tmp_path: Path) -> None:
+    """No events add up to so many."""
+
+    def huge(table: pa.Table) -> pa.Table:
+        place = table.schema.get_field_index(column)
+        return table.set_column(place, column, pa.array([2**64 - 1] * table.num_rows, pa.uint64()))
+
+    with pytest.raises(FlowmineError, match=f"column '{column}' counts more than"):
+        read(changed("tail", "rows", tmp_path, huge))
