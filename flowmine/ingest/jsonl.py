@@ -11,6 +11,7 @@ import numpy.typing as npt
 from flowmine.errors import InputError
 from flowmine.ingest.blocks import Block, Unreadable
 from flowmine.ingest.events import tell
+from flowmine.ingest.fitting import fit
 from flowmine.ingest.normal import canonical_record, record_kind
 from flowmine.ingest.rows import Rows, Tools
 from flowmine.ingest.shapes import NO_ADDRESSES, Decoders, is_odd
@@ -102,7 +103,7 @@ class Lines:
             return
         for line, text, last in self._lines(block):
             try:
-                found = [self._record(payload) for payload in payloads(text, self._partials)]
+                found = [self._record(line, payload) for payload in payloads(text, self._partials)]
             except _BAD as error:
                 self._bad(line, error, last)
                 continue
@@ -247,7 +248,7 @@ class Lines:
                     return flow
             except msgspec.ValidationError:
                 pass
-        _, kind, record = self._record(payload)
+        _, kind, record = self._record(line, payload)
         if kind not in ("flow", "bare"):
             self._tell(kind, record)
         elif self._keep is not None and not self._keep(record):
@@ -256,18 +257,25 @@ class Lines:
             return self._typed(line, record)
         return None
 
-    def _record(self, payload: bytes) -> tuple[bytes, str, dict[str, Any]]:
+    def _record(self, line: int, payload: bytes) -> tuple[bytes, str, dict[str, Any]]:
+        """Return an event: its bytes, which kind it is, its canonical form, of which each field fits."""
         value = msgspec.json.decode(payload)
         kind = record_kind(value) if isinstance(value, dict) else None
         if kind is None:
             raise ValueError("not a Hubble event")
-        return payload, kind, canonical_record(value, kind)
+        record = canonical_record(value, kind)
+        self._fitted(line, record, fit)
+        return payload, kind, record
 
     def _typed(self, line: int, record: dict[str, Any]) -> Any:
-        """Return the struct of a canonical record; a field of a wrong type is left out and told."""
+        """Return the struct of a canonical record."""
+        return self._fitted(line, record, lambda left: self._plain(msgspec.json.encode(left)))
+
+    def _fitted(self, line: int, record: dict[str, Any], how: Callable[[dict[str, Any]], Any]) -> Any:
+        """Return what is made of a record; a field of a wrong type is left out and told."""
         for _ in range(16):
             try:
-                return self._plain(msgspec.json.encode(record))
+                return how(record)
             except msgspec.ValidationError as error:
                 found = _FIELD.match(str(error))
                 if not found or not _drop(record, found["path"].split(".")):

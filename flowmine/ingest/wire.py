@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, SerializeToJsonError
 from google.protobuf.message import DecodeError
 
 from flowmine.errors import InputError, UsageError
@@ -48,6 +48,8 @@ def record(frame: bytes) -> dict[str, Any]:
         raise InputError(f"not a message of Hubble's: {error}") from error
     try:
         return _json(found)
+    except SerializeToJsonError as error:  # such as a time with more nanoseconds than a second has
+        raise InputError(f"not a message of Hubble's: {error}") from error
     except (TypeError, DecodeError):  # extensions of a type that only the sender knows
         kind = found.flow.extensions.type_url
         found.flow.ClearField("extensions")

@@ -134,8 +134,11 @@ class _Details:
         }
 
     def _some_events(self, rows: Sequence[int]) -> tuple[tuple[int, str], ...]:
-        """Return the earliest of the events kept of some edges; old Hubble gives events no uuid, and then none."""
-        events = sorted(event for row in rows for event in self._samples.get(row, ()) if event[1])
+        """Return the earliest of the events kept of some edges, none without a time, and of old Hubble, that gives
+        events no uuid, none.
+        """
+        kept = (event for row in rows for event in self._samples.get(row, ()))
+        events = sorted((time, uuid) for time, uuid in kept if uuid and time is not None)
         return tuple((time // _MILLION, uuid) for time, uuid in events[:_SAMPLES])
 
 

@@ -80,3 +80,16 @@ def test_bad_lines_of_records_are_told_as_those_of_batches() -> None:
         two.ledger.bad,
         two.ledger.named,
     )
+
+
+def test_a_field_of_a_wrong_type_is_left_out_and_told() -> None:
+    """What prints or filters records need not ask of what type each field is."""
+    line = b'{"flow": {"verdict": "DROPPED", "source": "x", "IP": {"source": "10.0.0.1", "destination": 5}, "Summary": []}}'
+    source = opened(line + b"\n")
+    assert [{"flow": {"verdict": "DROPPED", "IP": {"source": "10.0.0.1"}}}] == [
+        record for _, record, _ in source.records()
+    ]
+    told = [row["source"] for row in source.ledger.table().to_pylist() if row["kind"] == "skipped"]
+    assert ["flow.IP.destination", "flow.Summary", "flow.source"] == sorted(
+        text.split(":")[0].removeprefix("field ") for text in told
+    )
