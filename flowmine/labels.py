@@ -4,6 +4,7 @@ A label is written ``source:key=value``; Hubble prints identity labels so (``k8s
 ``cidr:10.0.0.0/8``). Sources are those of Cilium's ``pkg/labels``.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,6 +25,7 @@ __all__ = [
     "is_pod_id",
     "is_stable_key",
     "parse",
+    "selector_parts",
 ]
 
 NAMESPACE_KEY = "io.kubernetes.pod.namespace"
@@ -48,6 +50,8 @@ RESERVED_IDENTITIES: dict[int, str] = {
 
 UNKNOWN_ID = 0
 """The id of an end about which an event says nothing at all."""
+
+_SEPARATOR = re.compile(r"(,|\([^()]*\))")
 
 # Sources whose labels say where an address lies, not what a pod is.
 _PLACE_SOURCES = frozenset({"reserved", "cidr", "cidrgroup", "fqdn", "node"})
@@ -204,3 +208,18 @@ def endpoint_id(endpoint: CanonicalEndpoint) -> int:
 def is_pod_id(identifier: int) -> bool:
     """Tell from an endpoint id alone whether it is a pod's; vectorised callers test the lowest bit themselves."""
     return bool(identifier & 1)
+
+
+def selector_parts(text: str) -> list[str]:
+    """Return the requirements of a label selector, which commas separate but those in brackets.
+
+    >>> selector_parts("tier in (a, b), !canary")
+    ['tier in (a, b)', '!canary']
+    """
+    parts = [""]
+    for piece in _SEPARATOR.split(text):
+        if piece == ",":
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return [part.strip() for part in parts]

@@ -59,7 +59,7 @@ def port(text: str) -> tuple[int, str]:
     number, _, protocol = text.partition("/")
     name = protocol.upper() or "TCP"
     known = protocols_of(name)
-    if not (number.isascii() and number.isdigit() and int(number) < 65536) or known in (
+    if not (number.isascii() and number.isdigit() and len(number) < 6 and int(number) < 65536) or known in (
         Protocols.ANY,
         Protocols.OTHER,
         Protocols.ALL,

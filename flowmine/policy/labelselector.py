@@ -3,6 +3,7 @@
 import re
 
 from flowmine.errors import UsageError
+from flowmine.labels import selector_parts
 from flowmine.policy.model import EVERYTHING, Operator, Requirement, Selector
 
 __all__ = ["parse_selector"]
@@ -26,11 +27,7 @@ def parse_selector(text: str) -> Selector:
     """
     if text.strip() == "*":
         return EVERYTHING
-    return Selector((), tuple(_requirement(part, text) for part in _parts(text)))
-
-
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in re.split(r",(?![^()]*\))", text)]
+    return Selector((), tuple(_requirement(part, text) for part in selector_parts(text)))
 
 
 def _requirement(part: str, text: str) -> Requirement:

@@ -10,7 +10,7 @@ __all__ = ["oldest_version", "parse_version"]
 def parse_version(text: str) -> tuple[int, int]:
     """Return (major, minor) of a `--cilium` value. Raise UsageError where it is none, or older than 1.14."""
     parts = text.removeprefix("v").split(".")
-    if len(parts) < 2 or not all(part.isascii() and part.isdigit() for part in parts[:2]):
+    if len(parts) < 2 or not all(part.isascii() and part.isdigit() and len(part) < 5 for part in parts[:2]):
         raise UsageError(f"--cilium {text}: write a version such as 1.19")
     version = int(parts[0]), int(parts[1])
     if version < (1, 14):

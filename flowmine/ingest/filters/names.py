@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
 
 from flowmine.errors import UsageError
 
 __all__ = ["fqdn_pattern", "namespaced", "node_pattern"]
 
+_RE2: Any = import_module("re2")  # takes no longer for many stars, as Go's own
 _ANY_NAME = r"(?:[-0-9_a-z]+(?:\.[-0-9_a-z]+)*)"
 
 
@@ -23,20 +26,31 @@ def namespaced(text: str) -> tuple[str, str]:
     return "default", namespace
 
 
-def fqdn_pattern(patterns: Iterable[str]) -> re.Pattern[str]:
+def fqdn_pattern(patterns: Iterable[str]) -> Any:
     """Compile domain name patterns, where ``*`` stands for any run of name characters, dots among them.
 
     Raise UsageError on an empty pattern or a character that no name holds.
     """
-    return re.compile("|".join(_fqdn(pattern) for pattern in patterns))
+    return _compiled(_fqdn(pattern) for pattern in patterns)
 
 
-def node_pattern(patterns: Iterable[str]) -> re.Pattern[str]:
+def node_pattern(patterns: Iterable[str]) -> Any:
     """Compile ``[cluster/]node`` patterns for names written ``cluster/node``; an empty part matches anything.
 
     Raise UsageError where a part is not a domain name pattern, or there are more than two.
     """
-    return re.compile("|".join(_node(pattern) for pattern in patterns))
+    return _compiled(_node(pattern) for pattern in patterns)
+
+
+def _compiled(expressions: Iterable[str]) -> Any:
+    options = _RE2.Options()
+    options.log_errors = False
+    try:
+        return _RE2.compile("|".join(expressions), options)
+    except _RE2.error as error:
+        raise UsageError(
+            f"name patterns too long to be looked for ({error}); name fewer, or write less stars"
+        ) from None
 
 
 def _fqdn(pattern: str) -> str:

@@ -248,7 +248,7 @@ def _expressions(values: tuple[str, ...]) -> list[Any]:
     options.log_errors = False
     try:
         return [_RE2.compile(value, options) for value in values]
-    except _RE2.error as error:
+    except (_RE2.error, UnicodeEncodeError) as error:
         raise UsageError(
             f"one of {', '.join(map(repr, values))} is no RE2 regular expression: {error}"
         ) from None

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 from flowmine.errors import UsageError
-from flowmine.labels import Label, cidr_of, parse
+from flowmine.labels import Label, cidr_of, parse, selector_parts
 
 __all__ = ["selector"]
 
-_SPLIT = re.compile(r",(?![^(]*\))")
 _IN = re.compile(r"(?P<key>[^\s!=(),<>]+)\s+(?P<op>in|notin)\s*\((?P<values>[^()]*)\)")
 _COMPARE = re.compile(r"(?P<key>[^\s!=(),<>]+)\s*(?P<op>==|=|!=|<|>)\s*(?P<values>[^\s!=(),<>]*)")
 _EXISTS = re.compile(r"(?P<not>!?)\s*(?P<key>[^\s!=(),<>]+)")
@@ -45,7 +44,7 @@ def selector(text: str) -> Callable[[Iterable[str]], bool]:
     >>> selector("app in (web, api),!canary")(["k8s:app=web"])
     True
     """
-    requirements = [_requirement(part.strip(), text) for part in _SPLIT.split(text)] if text.strip() else []
+    requirements = [_requirement(part, text) for part in selector_parts(text)] if text.strip() else []
 
     def matches(texts: Iterable[str]) -> bool:
         labels = [parse(label) for label in texts]

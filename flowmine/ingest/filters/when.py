@@ -24,6 +24,8 @@ _DATE = re.compile(
     r"(?:T(?P<hour>\d\d)(?::(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9})\d*)?)?)?"
     r"(?P<zone>Z|[-+]\d\d:\d\d))?"
 )
+_LONGEST = 100
+"""Characters of a duration; Python would refuse to read numbers of some thousand digits."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -33,7 +35,7 @@ def point_in_time(text: str, now: int) -> int:
     Durations are subtracted from ``now`` (nanoseconds). Dates are those of ``hubble/pkg/time``. Raise UsageError
     where the text is none of these.
     """
-    duration = _DURATION.fullmatch(text)
+    duration = _DURATION.fullmatch(text) if len(text) <= _LONGEST else None
     if duration:
         length = sum(_scaled(number, _UNITS[unit]) for number, unit in _TERM.findall(duration[2]))
         return now - (-length if duration[1] == "-" else length)
