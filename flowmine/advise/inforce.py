@@ -66,7 +66,8 @@ def in_force(
     places = {f"object {number}": each.where for number, each in enumerate(judged)}
     told = (f"{places[each.where]}: {each.policy}: {each.problem}" for each in policies.problems())
     accepted = {policy.ref for policy in policies.policies}
-    by_ref = {ref: each for each in judged if (ref := _ref(each.value)) in accepted}
+    objects = [each for each in judged if isinstance(each.value, Mapping)]
+    by_ref = {ref: each for each in objects if (ref := _ref(each.value)) in accepted}
     values = {ref: without_nulls(each.value) for ref, each in by_ref.items()}
     return InForce(policies, by_ref, values, tuple(told), named_ports)
 
@@ -184,8 +185,10 @@ def _kind(value: Any) -> Any:
     return value.get("kind") if isinstance(value, Mapping) else None
 
 
-def _ref(value: Any) -> str:
-    metadata = value.get("metadata") or {}
-    wide = value["kind"] == "CiliumClusterwideNetworkPolicy"
+def _ref(value: Mapping[str, Any]) -> str:
+    """Return a manifest's `Kind/namespace/name` as far as it has them."""
+    kind, given = value.get("kind"), value.get("metadata")
+    metadata = given if isinstance(given, Mapping) else {}
+    wide = kind == "CiliumClusterwideNetworkPolicy"
     namespace = "" if wide else str(metadata.get("namespace") or "default")
-    return f"{value['kind']}/{namespace}/{metadata.get('name', '')}"
+    return f"{kind}/{namespace}/{metadata.get('name', '')}"

@@ -5,10 +5,10 @@ Nothing is written, watched or read object by object.
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from flowmine.cluster.kubeconfig import client_of
 from flowmine.cluster.listing import Listing, Manifest, Resource
@@ -25,6 +25,8 @@ _GROUPS = Resource("CiliumCIDRGroup", "ciliumcidrgroups", "cilium.io", ("v2", "v
 _IDENTITIES = Resource("CiliumIdentity", "ciliumidentities", "cilium.io", ("v2",))
 _ENDPOINTS = Resource("CiliumEndpoint", "ciliumendpoints", "cilium.io", ("v2",))
 _NAMESPACES = Resource("Namespace", "namespaces", "", ("v1",))
+
+_T = TypeVar("_T")
 
 RESOURCES = (_CNP, _CCNP, _KNP, _GROUPS, _IDENTITIES, _ENDPOINTS, _NAMESPACES)
 """All that is ever listed."""
@@ -84,26 +86,31 @@ class Cluster:
 
     def namespaces(self) -> dict[str, dict[str, str]]:
         """Return the labels of every namespace, by name. Needs `list` on namespaces."""
-        return {
-            str(item["metadata"]["name"]): dict(item["metadata"].get("labels") or {})
-            for item in self._listing.objects(_NAMESPACES) or ()
-        }
+        return dict(self._read(_NAMESPACES, _namespace))
 
     def identities(self) -> dict[int, tuple[str, ...]]:
         """Return the labels of every identity of pods, as sorted texts. Needs `list` on ciliumidentities.cilium.io.
 
         Empty where the agents keep identities in a key-value store of their own.
         """
-        return {
-            int(item["metadata"]["name"]): tuple(sorted(_label_texts(item.get("security-labels") or {})))
-            for item in self._listing.objects(_IDENTITIES) or ()
-            if item["metadata"]["name"].isdecimal()
-        }
+        return {number: labels for number, labels in self._read(_IDENTITIES, _identity) if number is not None}
 
     def endpoints(self) -> tuple[ClusterEndpoint, ...]:
         """Return every pod that Cilium manages, by namespace and name. Needs `list` on ciliumendpoints.cilium.io."""
-        found = (_endpoint(item) for item in self._listing.objects(_ENDPOINTS) or ())
-        return tuple(sorted(found, key=lambda each: (each.namespace, each.pod)))
+        return tuple(sorted(self._read(_ENDPOINTS, _endpoint), key=lambda each: (each.namespace, each.pod)))
+
+    def _read(self, resource: Resource, how: Callable[[Manifest], _T]) -> list[_T]:
+        """Return what is made of each object of a kind. Raise InputError for one that is not of its kind's form."""
+        made = []
+        for item in self._listing.objects(resource) or ():
+            try:
+                made.append(how(item))
+            except (TypeError, ValueError, KeyError, AttributeError) as error:
+                raise InputError(
+                    f"{self.host}: {resource.name} {item['metadata']['name']!r} is not of that kind's form ({error}); "
+                    "is this an API server?"
+                ) from error
+        return made
 
 
 def connect(
@@ -132,6 +139,17 @@ def cluster_name(identities: Iterable[Iterable[str]]) -> str | None:
         text.removeprefix(prefix) for labels in identities for text in labels if text.startswith(prefix)
     )
     return min(counts, key=lambda name: (-counts[name], name)) if counts else None
+
+
+def _namespace(item: Manifest) -> tuple[str, dict[str, str]]:
+    return item["metadata"]["name"], dict(item["metadata"].get("labels") or {})
+
+
+def _identity(item: Manifest) -> tuple[int | None, tuple[str, ...]]:
+    """Return an identity's number, None where its name is none, and its labels."""
+    name = item["metadata"]["name"]
+    number = int(name) if name.isdecimal() else None
+    return number, tuple(sorted(_label_texts(item.get("security-labels") or {})))
 
 
 def _label_texts(labels: Mapping[str, str]) -> Iterator[str]:

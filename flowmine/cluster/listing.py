@@ -117,12 +117,12 @@ class Listing:
                 answer = api.list_cluster_custom_object(resource.group, version, resource.plural, **options)
             else:
                 answer = client.CoreV1Api(self._client).list_namespace(**options)
-            value = json.loads(answer.data)
+            value = json.loads(answer.data or b"")
         except client.ApiException as error:
             raise self._refused(resource, error) from error
         except (HTTPError, OSError) as error:
             raise self._unreachable(error) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{self.host}: the answer is no JSON; is this an API server?") from error
         if not isinstance(value, dict):
             raise InputError(f"{self.host}: the answer is no list of {resource.name}; is this an API server?")
