@@ -89,7 +89,8 @@ def capture(
             for written in record(feed, recorder, stopped):
                 events, windows_written = written.flows, windows_written + 1
                 _prune(capture, folder, retention)
-            reading.tell(f"{events:,} events recorded in {windows_written:,} new windows of {out}")
+            noun = "window" if windows_written == 1 else "windows"
+            reading.tell(f"{events:,} events recorded in {windows_written:,} new {noun} of {out}")
     return failing.code(reading_classes(reading.source.ledger))
 
 
