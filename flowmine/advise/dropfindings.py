@@ -26,6 +26,7 @@ _RULES = {
     Cause.REPLY: RuleInfo("drop-reply", "a reply was dropped", Level.NOTE),
     Cause.OTHER: RuleInfo("drop-other", "dropped, and not by policy", Level.NOTE),
 }
+_REST = {Cause.GONE: "gone", Cause.REPLY: "other-drop", Cause.OTHER: "other-drop"}
 RULES = (*_RULES.values(), _SCAN)
 """The kinds of findings among drops."""
 
@@ -67,7 +68,10 @@ def drop_findings(report: DropReport, texts: Texts) -> Iterator[Finding]:
             document=edit.document if edit else 0,
             path=place,
             line=(lines[edit.file].line(edit.document, place) or 0) if edit else 0,
+            classes=(_REST.get(group.cause) or ("audit-drop" if group.audited else "policy-drop"),),
         )
     for scan in report.scans:
         message = f"{scan.count:,} drops of a {scan.kind}: {scan.evidence}"
-        yield Finding(_SCAN.id, _SCAN.level, message, "", policy=f"{scan.kind} of {scan.title}")
+        yield Finding(
+            _SCAN.id, _SCAN.level, message, "", policy=f"{scan.kind} of {scan.title}", classes=("scan",)
+        )

@@ -30,6 +30,7 @@ class Finding:
 
     ``policy`` is the policy's ``Kind/namespace/name`` (or what else was checked); ``file``, ``document`` (from 1),
     ``path`` (a JSON path in it) and ``line`` (from 1; 0 unknown) say where it stands, ``where`` all of it in one text.
+    ``classes`` are those that `--fail-on` knows it by; none where that goes by level.
     """
 
     rule: str
@@ -42,6 +43,7 @@ class Finding:
     document: int = 0
     path: str = ""
     line: int = 0
+    classes: tuple[str, ...] = ()
 
 
 def sorted_findings(findings: Iterable[Finding]) -> list[Finding]:

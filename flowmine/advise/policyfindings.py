@@ -23,6 +23,11 @@ _CHANGES: Mapping[Change, RuleInfo] = {
         "diff-requests", "connections whose requests are filtered otherwise", Level.WARNING
     ),
 }
+_CLASSES: Mapping[Change, tuple[str, ...]] = {
+    Change.ALLOWED: ("wider", "changed"),
+    Change.DENIED: ("narrower", "changed"),
+    Change.REQUESTS: ("wider", "narrower", "changed"),
+}
 DIFF_RULES = tuple(_CHANGES.values())
 """The kinds of findings of a comparison."""
 
@@ -70,6 +75,7 @@ def diff_findings(differences: Iterable[Difference], ports: Sequence[str]) -> It
             message=f"{each.change.value}{sides}: {title}{f'; by {_few(each.by)}' if each.by else ''}",
             fix="",
             policy=title,
+            classes=_CLASSES[each.change],
         )
 
 

@@ -23,6 +23,13 @@ _RULES = {
     ShiftKind.NOISE: RuleInfo("simulate-noise", "delivered noise that the policies would deny", Level.NOTE),
 }
 _UNUSED = RuleInfo("simulate-unused", "an entry that no recorded flow used", Level.NOTE)
+_CLASSES = {
+    "simulate-denied": "would-drop",
+    "simulate-newly-denied": "newly-denied",
+    "simulate-newly-allowed": "newly-allowed",
+    "simulate-noise": "noise-denied",
+    "simulate-unused": "unused",
+}
 RULES = (*_RULES.values(), _UNUSED)
 """The kinds of findings of a simulation."""
 
@@ -69,4 +76,5 @@ def _finding(
         document=index,
         path=path,
         line=(lines[file].line(index, path) or 0) if file else 0,
+        classes=(_CLASSES[rule.id],),
     )

@@ -72,7 +72,7 @@ def diff(
     elif output == "md":
         write_lines(diff_markdown(found), out)
     elif output in ("sarif", "junit"):
-        write_lines(_checks(found, output).splitlines(), out)
+        write_lines(_checks(found, output, failing).splitlines(), out)
     elif found:
         show_table(diff_table(found), out)
     told = f"{len(found):,} difference{'s' * (len(found) != 1)}" if found else "no difference"
@@ -80,13 +80,14 @@ def diff(
     return failing.code(_classes(found))
 
 
-def _checks(found: "Sequence[Difference]", output: str) -> str:
+def _checks(found: "Sequence[Difference]", output: str, failing: FailOn) -> str:
     from flowmine.advise.policyfindings import DIFF_RULES, diff_findings
     from flowmine.report import ci
     from flowmine.report.diffview import ports_told
 
     findings = list(diff_findings(found, [ports_told(each.ports) for each in found]))
-    report = ci.Report("diff", DIFF_RULES, [finding.policy for finding in findings], findings)
+    checked = [finding.policy for finding in findings]
+    report = ci.Report("diff", DIFF_RULES, checked, findings, failing.fails)
     return ci.as_sarif(report) if output == "sarif" else ci.as_junit(report)
 
 

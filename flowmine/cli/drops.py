@@ -85,7 +85,8 @@ def drops(
         for line in summary(report):
             reading.tell(line)
         reading.end()
-        _PRINTERS[output](report, texts, out)
+        printer = _PRINTERS.get(output) or _checks(f"as_{output}", failing)
+        printer(report, texts, out)
     return failing.code(drop_classes(report) | reading_classes(reading.source.ledger))
 
 
@@ -123,14 +124,14 @@ def _html(report: "DropReport", _: dict[str, str], out: Path | None) -> None:
     write_lines(drops_page(report).splitlines(), out)
 
 
-def _checks(render: str) -> Callable[["DropReport", dict[str, str], Path | None], None]:
+def _checks(render: str, failing: FailOn) -> Callable[["DropReport", dict[str, str], Path | None], None]:
     def write(report: "DropReport", texts: dict[str, str], out: Path | None) -> None:
         from flowmine.advise.dropfindings import RULES, drop_findings
         from flowmine.report import ci
 
         findings = list(drop_findings(report, texts))
         checked = list(dict.fromkeys(finding.policy for finding in findings))
-        text = getattr(ci, render)(ci.Report("drops", RULES, checked, findings))
+        text = getattr(ci, render)(ci.Report("drops", RULES, checked, findings, failing.fails))
         write_lines(text.splitlines(), out)
 
     return write
@@ -142,6 +143,4 @@ _PRINTERS: dict[str, Callable[["DropReport", dict[str, str], Path | None], None]
     "yaml": _yaml,
     "md": _markdown,
     "html": _html,
-    "sarif": _checks("as_sarif"),
-    "junit": _checks("as_junit"),
 }

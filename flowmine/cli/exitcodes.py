@@ -15,6 +15,7 @@ from flowmine.errors import UsageError
 
 if TYPE_CHECKING:
     from flowmine.advise.drops import DropReport
+    from flowmine.advise.finding import Finding
     from flowmine.ledger import Ledger
 
 __all__ = [
@@ -152,6 +153,13 @@ class FailOn:
     def code(self, found: Mapping[str, object]) -> int:
         """Return the exit code; ``found`` has a true value for each class that there was something of."""
         return FINDINGS if any(found.get(name) for name in self.chosen) else NOTHING
+
+    def fails(self, finding: "Finding") -> bool:
+        """Tell whether a finding is of a class that makes this run fail."""
+        by_level = graver({finding.level.value})
+        return any(
+            name in finding.classes or (not finding.classes and by_level.get(name)) for name in self.chosen
+        )
 
 
 _F = TypeVar("_F", bound=Callable[..., Any])

@@ -75,7 +75,9 @@ def lint(
     context = context_of(loaded.documents, capture)
     findings = with_lines(findings_of(context, chosen))
     checked = list(dict.fromkeys(unit.name for unit in context.units))
-    report = ci.Report("lint", [rule for rule in RULES if rule.id in chosen], checked, findings)
+    report = ci.Report(
+        "lint", [rule for rule in RULES if rule.id in chosen], checked, findings, failing.fails
+    )
     printers: dict[str, Callable[[Report], str]] = {
         "table": ci.as_table,
         "json": ci.as_json,

@@ -84,7 +84,8 @@ def simulate(
         for line in simulation_lines(found):
             reading.tell(line)
         reading.end()
-        _PRINTERS[output](found, tried.texts, out)
+        printer = _PRINTERS.get(output) or _checks(f"as_{output}", failing)
+        printer(found, tried.texts, out)
     return failing.code(_classes(found) | reading_classes(reading.source.ledger))
 
 
@@ -134,14 +135,14 @@ def _html(found: "Simulation", _: Texts, out: Path | None) -> None:
     write_lines(simulation_page(found).splitlines(), out)
 
 
-def _checks(render: str) -> Callable[["Simulation", Texts, Path | None], None]:
+def _checks(render: str, failing: FailOn) -> Callable[["Simulation", Texts, Path | None], None]:
     def write(found: "Simulation", texts: Texts, out: Path | None) -> None:
         from flowmine.advise.simfindings import RULES, simulation_findings
         from flowmine.report import ci
 
         findings = list(simulation_findings(found, texts))
         checked = [each.policy for each in found.coverage]
-        text = getattr(ci, render)(ci.Report("simulate", RULES, checked, findings))
+        text = getattr(ci, render)(ci.Report("simulate", RULES, checked, findings, failing.fails))
         write_lines(text.splitlines(), out)
 
     return write
@@ -153,6 +154,4 @@ _PRINTERS: dict[str, Callable[["Simulation", Texts, Path | None], None]] = {
     "yaml": _yaml,
     "md": _markdown,
     "html": _html,
-    "sarif": _checks("as_sarif"),
-    "junit": _checks("as_junit"),
 }

@@ -73,7 +73,7 @@ def validate(
         for document in loaded.documents
         for problem in checks.validate(document.value, unknown=unknown, features=features)
     ]
-    click.echo(_printed(output, loaded, findings), nl=False)
+    click.echo(_printed(output, loaded, findings, failing), nl=False)
     for skipped in loaded.skipped:
         click.echo(f"{skipped.where}: {skipped.what} passed over: {skipped.reason}", err=True)
     click.echo(_summary(loaded, findings), err=True)
@@ -84,7 +84,7 @@ def validate(
 command = validate
 
 
-def _printed(output: str, loaded: Loaded, findings: list[Finding]) -> str:
+def _printed(output: str, loaded: Loaded, findings: list[Finding], failing: FailOn) -> str:
     if output == "table":
         return _as_table(findings)
     if output == "json":
@@ -94,7 +94,8 @@ def _printed(output: str, loaded: Loaded, findings: list[Finding]) -> str:
     from flowmine.report.findingsmarkdown import as_markdown
 
     checked = list(dict.fromkeys(map(document_name, loaded.documents)))
-    report = ci.Report("validate", PROBLEM_RULES, checked, with_lines(problem_findings(findings)))
+    found = with_lines(problem_findings(findings))
+    report = ci.Report("validate", PROBLEM_RULES, checked, found, failing.fails)
     return {"sarif": ci.as_sarif, "junit": ci.as_junit, "md": as_markdown}[output](report)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
@@ -17,23 +17,27 @@ _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sa
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+def fails(finding: Finding) -> bool:
+    """Tell whether a finding makes a check fail unless something else is asked for: it is graver than a note."""
+    return finding.level is not Level.NOTE
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a check says: its name, the rules it has, what it looked at (in order), and what it found."""
+    """What a check says: its name, the rules it has, what it looked at (in order), what it found, and what of it fails."""
 
     tool: str
     rules: Sequence[RuleInfo]
     checked: Sequence[str]
     findings: Sequence[Finding]
-
-
-def fails(findings: Iterable[Finding]) -> bool:
-    """Tell whether the findings make a check fail: any graver than a note."""
-    return any(finding.level is not Level.NOTE for finding in findings)
+    fails: Callable[[Finding], bool] = fails
 
 
 def as_sarif(report: Report) -> str:
-    """Return SARIF 2.1.0: one run, its rules, one result a finding with its file, line and logical path."""
+    """Return SARIF 2.1.0: one run, its rules, one result a finding with its file, line and logical path.
+
+    What makes the check fail is of level warning at least, what does not at most.
+    """
     places = {rule.id: place for place, rule in enumerate(report.rules)}
     run = {
         "tool": {
@@ -44,7 +48,10 @@ def as_sarif(report: Report) -> str:
             }
         },
         "columnKind": "unicodeCodePoints",
-        "results": [_sarif_result(finding, places.get(finding.rule)) for finding in report.findings],
+        "results": [
+            _sarif_result(finding, places.get(finding.rule), report.fails(finding))
+            for finding in report.findings
+        ],
     }
     return _json({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
 
@@ -57,11 +64,12 @@ def _sarif_rule(rule: RuleInfo) -> dict[str, Any]:
     }
 
 
-def _sarif_result(finding: Finding, place: int | None) -> dict[str, Any]:
+def _sarif_result(finding: Finding, place: int | None, fails: bool) -> dict[str, Any]:
     result: dict[str, Any] = {"ruleId": finding.rule}
     if place is not None:
         result["ruleIndex"] = place
-    result["level"] = finding.level.value
+    beyond = finding.level is (Level.NOTE if fails else Level.ERROR)
+    result["level"] = (Level.WARNING if beyond else finding.level).value
     fix = f" Fix: {finding.fix}." if finding.fix else ""
     result["message"] = {"text": f"{finding.message}.{fix}"}
     location: dict[str, Any] = {}
@@ -86,11 +94,11 @@ def _uri(path: str) -> str:
 
 
 def as_junit(report: Report) -> str:
-    """Return JUnit XML: one test a thing looked at, failed by what is graver than a note; notes go to its output."""
+    """Return JUnit XML: one test a thing looked at, failed by what makes the check fail; the rest goes to its output."""
     of: dict[str, list[Finding]] = {name: [] for name in report.checked}
     for finding in report.findings:
         of.setdefault(finding.policy, []).append(finding)
-    failed = sum(fails(findings) for findings in of.values())
+    failed = sum(any(map(report.fails, findings)) for findings in of.values())
     head = f'name={_attribute(f"flowmine {report.tool}")} tests="{len(of)}" failures="{failed}" errors="0"'
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
@@ -98,22 +106,22 @@ def as_junit(report: Report) -> str:
         f'  <testsuite {head} skipped="0" time="0">',
     ]
     for name, findings in of.items():
-        lines += _junit_case(report.tool, name, findings)
+        lines += _junit_case(report, name, findings)
     return "\n".join([*lines, "  </testsuite>", "</testsuites>", ""])
 
 
-def _junit_case(tool: str, name: str, findings: Sequence[Finding]) -> list[str]:
+def _junit_case(report: Report, name: str, findings: Sequence[Finding]) -> list[str]:
     file = next((f" file={_attribute(finding.file)}" for finding in findings if finding.file), "")
-    head = f'    <testcase classname={_attribute(f"flowmine.{tool}")} name={_attribute(name)}{file} time="0"'
+    head = f'    <testcase classname={_attribute(f"flowmine.{report.tool}")} name={_attribute(name)}{file} time="0"'
     if not findings:
         return [f"{head}/>"]
     lines = [f"{head}>"]
     for finding in findings:
-        if finding.level is not Level.NOTE:
+        if report.fails(finding):
             text = _text(f"{finding.where}\n{finding.message}\nfix: {finding.fix}")
             kind = f"type={_attribute(finding.rule)} message={_attribute(finding.message)}"
             lines.append(f"      <failure {kind}>{text}</failure>")
-    notes = [f"{finding.where}: {finding.message}" for finding in findings if finding.level is Level.NOTE]
+    notes = [f"{finding.where}: {finding.message}" for finding in findings if not report.fails(finding)]
     if notes:
         lines.append(f"      <system-out>{_text(chr(10).join(notes))}</system-out>")
     return [*lines, "    </testcase>"]
@@ -133,10 +141,14 @@ def as_json(report: Report) -> str:
         {
             "tool": report.tool,
             "checked": list(report.checked),
-            "findings": [asdict(finding) for finding in report.findings],
+            "findings": [_fields(finding) for finding in report.findings],
             "rules": [asdict(rule) for rule in report.rules],
         }
     )
+
+
+def _fields(finding: Finding) -> dict[str, Any]:
+    return {name: value for name, value in asdict(finding).items() if name != "classes"}
 
 
 def _json(value: Any) -> str:

@@ -82,3 +82,47 @@ def test_markdown_is_a_comment(lines: dict[str, tuple[list[str], str]], command:
     assert text.startswith(f"## flowmine {command}\n")
     prose = re.sub(r"(`{3,}).*?\n\1|`[^`\n]*`", "", text, flags=re.S)
     assert [] == re.findall(r"(?<!\\)<script|@all", prose)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_sarif_and_junit_follow_fail_on(lines: dict[str, tuple[list[str], str]], command: str) -> None:
+    """What the run leaves with 0 for is no failure and no error; what it leaves with 1 for is both told as failing."""
+    arguments, rule = lines[command]
+    for failing, code in (("never", 0), (FAILING[command], 1)):
+        found = {}
+        for form in ("junit", "sarif"):
+            result = CliRunner().invoke(main, [command, *arguments, "-o", form, "--fail-on", failing])
+            assert code == result.exit_code, result.output
+            found[form] = result.stdout
+        failed = [
+            each.get("type") for each in ElementTree.fromstring(found["junit"].encode()).iter("failure")
+        ]
+        results = json.loads(found["sarif"])["runs"][0]["results"]
+        levels = {each["level"] for each in results if each["ruleId"] == rule}
+        assert (bool(code), True) == (
+            rule in failed,
+            levels <= ({"warning", "error"} if code else {"warning", "note"}),
+        )
+
+
+FAILING = {
+    "drops": "policy-drop",
+    "simulate": "would-drop",
+    "lint": "warning",
+    "validate": "error",
+    "diff": "wider",
+}
+
+
+def test_a_class_that_fails_nothing_by_itself_fails_junit_when_it_is_asked_for(tmp_path: Path) -> None:
+    """An entry that no flow used is a note, and with `--fail-on unused` a failure."""
+    flows = capture(tmp_path / "flows.jsonl", record(1))
+    unused = policy(tmp_path / "a.yaml", "a", {"fromEntities": ["all"]}, {"fromCIDR": ["192.0.2.0/24"]})
+    line = ["simulate", flows, "-q", "--policies", unused, "-o", "junit"]
+    kinds = [
+        [each.get("type") for each in ElementTree.fromstring(result.stdout.encode()).iter("failure")]
+        for more in ([], ["--fail-on", "unused"])
+        if (result := CliRunner().invoke(main, [*line, *more]))
+    ]
+    assert [] == kinds[0]
+    assert {"simulate-unused"} == set(kinds[1])

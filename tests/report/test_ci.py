@@ -255,7 +255,33 @@ def test_json_holds_every_field() -> None:
 
 def test_notes_fail_nothing() -> None:
     """Only what is graver than a note makes a check fail."""
-    assert (False, False, True) == (fails([]), fails([NOTE]), fails([NOTE, SPLIT]))
+    assert (False, True) == (fails(NOTE), fails(SPLIT))
+
+
+@pytest.mark.parametrize(
+    ("failing", "levels", "failures"),
+    [
+        ((), {"isolation": "note", "split-ports": "warning", "grave": "warning"}, []),
+        (
+            ("isolation",),
+            {"isolation": "warning", "split-ports": "warning", "grave": "warning"},
+            ["isolation"],
+        ),
+        (("grave",), {"isolation": "note", "split-ports": "warning", "grave": "error"}, ["grave"]),
+    ],
+)
+def test_levels_and_failures_follow_what_the_check_fails_for(
+    failing: tuple[str, ...], levels: dict[str, str], failures: list[str]
+) -> None:
+    """What fails is graver than a note, what does not is no error; JUnit fails the one, and tells the other."""
+    grave = Finding("grave", Level.ERROR, "refused", "", "CiliumNetworkPolicy/shop/c")
+    report = Report("lint", RULES, [], [SPLIT, NOTE, grave], lambda finding: finding.rule in failing)
+    results = json.loads(as_sarif(report))["runs"][0]["results"]
+    assert levels == {each["ruleId"]: each["level"] for each in results}
+    root = ElementTree.fromstring(as_junit(report).encode())
+    assert failures == [each.get("type") for each in root.iter("failure")]
+    assert str(len(failures)) == root.get("failures")
+    assert 3 - len(failures) == len(list(root.iter("system-out")))
 
 
 @given(st.text(max_size=40), st.text(max_size=40), st.sampled_from(list(Level)))
