@@ -1,15 +1,18 @@
 """The proof of a recommendation: the engine judges every edge that it means to admit, and every rule's need."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from flowmine.advise.replay import NamesOf, replay
 from flowmine.edges import Edges
+from flowmine.engine.columns import numbered
 from flowmine.engine.config import Config
+from flowmine.engine.index import Ints
 from flowmine.engine.policyset import PolicySet
 from flowmine.engine.verdict import Outcome, SideJudgement
 from flowmine.labels import is_pod_id
@@ -50,61 +53,74 @@ def prove(
     ``policies`` are by cluster, ``rows`` the edges that must be admitted, ``names`` tells what an endpoint (by its id)
     calls an address. Where EDGES hold requests, those that went through are judged as well.
     """
-    columns = (edges.endpoints[name].to_pylist() for name in ("id", "cluster_name", "namespace", "reserved"))
-    ends = {
-        identifier: (cluster, namespace if is_pod_id(identifier) else "")
-        for identifier, cluster, namespace, reserved in zip(*columns, strict=True)
-        if is_pod_id(identifier) or "host" in (reserved or ())
-    }
-    homes = _Homes(edges, ends, rows)
-    refused = frozenset(np.flatnonzero(np.asarray(edges.requests["denied"])).tolist())
+    batch = replay(edges, sorted(set(rows)), names, requests=True)
+    homes = _Homes(edges, np.array(batch.rows, np.int64))
+    refused = np.flatnonzero(np.asarray(edges.requests["denied"]))
+    asked = np.isin(np.array(batch.asked, np.int64), refused, invert=True)
     gaps: list[Gap] = []
     needless: list[str] = []
     judged = 0
-    seen: set[int] = set()
+    seen = np.zeros(edges.edges.num_rows, bool)
     for cluster, every in sorted(policies.items()):
         for namespace in sorted({each.namespace or "" for each in every}):
             own = [each for each in every if (each.namespace or "") == namespace]
-            batch = replay(edges, homes.rows((cluster, namespace)), names, requests=True)
             config = Config(cluster_name=cluster or "default", ipv6=batch.dual_stack)
-            judgement = PolicySet.from_policies(own, config=config).judge(batch.queries)
-            asked = np.isin(batch.asked, list(refused), invert=True)
+            places = homes.places((cluster, namespace))
+            judgement = PolicySet.from_policies(own, config=config).judge(batch.queries.part(places))
             passing = judgement.http_allowed & judgement.dns_allowed
             needed: set[int] = set()
             for side in (judgement.egress, judgement.ingress):
-                mine = homes.mine((cluster, namespace), side.direction, batch.rows) & asked
+                mine = homes.are_at((cluster, namespace), side.direction, places) & asked[places]
                 connects = np.isin(side.outcome[side.question], (Outcome.NO_POLICY, Outcome.ALLOWED))
                 denied = mine & ~(connects & (passing | ~judgement.allowed))
-                gaps.extend(Gap(batch.rows[place], side.direction) for place in np.flatnonzero(denied))
+                gaps.extend(Gap(batch.rows[place], side.direction) for place in places[denied].tolist())
                 needed |= _needed(side, mine)
                 judged += int(mine.sum())
-                seen.update(batch.rows[place] for place in np.flatnonzero(mine))
+                seen[homes.rows[places[mine]]] = True
             origins = [each.origin for each in judgement.index.entries]
             written = {place for place, each in enumerate(origins) if each.path}
             needless.extend(sorted(str(origins[place]) for place in written - needed))
-    return Proof(tuple(dict.fromkeys(gaps)), tuple(needless), judged, len(seen))
+    return Proof(tuple(dict.fromkeys(gaps)), tuple(needless), judged, int(seen.sum()))
 
 
 class _Homes:
-    """Which edges have an end in which (cluster, namespace), and on which side."""
+    """In which (cluster, namespace) each end of edges is; `rows` are those of EDGES. Nodes have the namespace ""."""
 
-    def __init__(self, edges: Edges, ends: Mapping[int, tuple[str, str]], rows: Iterable[int]) -> None:
-        initiators, responders = (edges.edges[name].to_pylist() for name in ("initiator", "responder"))
-        self._sides = {Direction.EGRESS: initiators, Direction.INGRESS: responders}
-        self._ends = ends
-        self._rows: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for row in sorted(set(rows)):
-            for home in sorted({ends[end] for end in (initiators[row], responders[row]) if end in ends}):
-                self._rows[home].append(row)
+    def __init__(self, edges: Edges, rows: Ints) -> None:
+        columns = (
+            edges.endpoints[name].to_pylist() for name in ("id", "cluster_name", "namespace", "reserved")
+        )
+        ends = {
+            identifier: (cluster, namespace if is_pod_id(identifier) else "")
+            for identifier, cluster, namespace, reserved in zip(*columns, strict=True)
+            if is_pod_id(identifier) or "host" in (reserved or ())
+        }
+        known = {home: number for number, home in enumerate(dict.fromkeys(ends.values()))}
+        self.rows = rows
+        self._known = known
+        self._of = {
+            side: _numbers(edges.edges[name], {end: known[home] for end, home in ends.items()})[rows]
+            for side, name in ((Direction.EGRESS, "initiator"), (Direction.INGRESS, "responder"))
+        }
+        either = np.concatenate(list(self._of.values()))
+        order = np.argsort(either, kind="stable")
+        cuts = np.searchsorted(either[order], np.arange(len(known) + 1)).tolist()
+        self._places = [order[start:stop] % max(len(rows), 1) for start, stop in pairwise(cuts)]
 
-    def rows(self, home: tuple[str, str]) -> list[int]:
-        """Return the edges with an end there, in order."""
-        return self._rows.get(home, [])
+    def places(self, home: tuple[str, str]) -> Ints:
+        """Return the edges (their places among the rows) with an end there, in order."""
+        number = self._known.get(home)
+        return np.zeros(0, np.int64) if number is None else np.unique(self._places[number])
 
-    def mine(self, home: tuple[str, str], direction: Direction, rows: Sequence[int]) -> NDArray[np.bool_]:
-        """Return for each row whether the end of this side is there."""
-        ends = self._sides[direction]
-        return np.array([self._ends.get(ends[row]) == home for row in rows], bool)
+    def are_at(self, home: tuple[str, str], direction: Direction, places: Ints) -> NDArray[np.bool_]:
+        """Return for each of some edges whether its end on this side is there."""
+        return np.asarray(self._of[direction][places] == self._known.get(home, -2))
+
+
+def _numbers(column: pa.ChunkedArray, known: Mapping[int, int]) -> Ints:
+    """Return the number of each value, -1 for those without."""
+    codes, values = numbered(column)
+    return np.array([*(known.get(value, -1) for value in values), -1], np.int64)[codes]
 
 
 def _needed(side: SideJudgement, mine: NDArray[np.bool_]) -> set[int]:

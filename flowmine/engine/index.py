@@ -104,14 +104,14 @@ def compile_index(policies: Iterable[Policy], groups: Iterable[CidrGroup], confi
             written += lowering.lower(policy, config, by_name)
     entries = (*written, *_own_entries())
     subjects = _numbers(entry.subject for entry in written)
-    atoms = _numbers(atom for entry in entries for atom in entry.peers or ())
-    cidrs = {number: atom for atom, number in atoms.items() if isinstance(atom, CidrAtom)}
-    lists = _numbers(
-        tuple(atoms[atom] for atom in entry.peers) for entry in entries if entry.peers is not None
-    )
-    of_entry = [
-        -1 if each.peers is None else lists[tuple(atoms[atom] for atom in each.peers)] for each in entries
+    atoms: dict[Atom, int] = {}
+    numbered = [
+        None if each.peers is None else tuple(atoms.setdefault(atom, len(atoms)) for atom in each.peers)
+        for each in entries
     ]
+    cidrs = {number: atom for atom, number in atoms.items() if isinstance(atom, CidrAtom)}
+    lists = _numbers(each for each in numbered if each is not None)
+    of_entry = [-1 if each is None else lists[each] for each in numbered]
     terms = tuple(term for entry in entries for term in entry.ports)
     rows = _rows(entries, of_entry)
     return Index(

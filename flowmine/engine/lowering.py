@@ -5,6 +5,7 @@ The rules are Cilium 1.19's: `pkg/k8s/apis/cilium.io/utils/utils.go` (namespaces
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from flowmine.engine.addresses import span
 from flowmine.engine.config import Config
@@ -75,9 +76,9 @@ class _Scope:
     def terms(self, selector: Selector) -> tuple[Term, ...]:
         """Return the selector's terms and the implied ones (SEMANTICS 11 to 14)."""
         terms = selector.terms()
-        if any(term.source == "reserved" for term in terms):
+        if any(map(_is_reserved, terms)):
             return terms
-        if not any(_names_namespace(term) for term in terms):
+        if not any(map(_names_namespace, terms)):
             if self._namespace:
                 terms += (label_term(NAMESPACE_KEY, self._namespace),)
             elif not self._selects_init:
@@ -85,6 +86,7 @@ class _Scope:
         return in_cluster(terms, self.config)
 
 
+@lru_cache(maxsize=4096)
 def label_term(key: str, value: str, source: str = _K8S) -> Term:
     """Return the term that asks for one label."""
     return Term(source, key, Operator.IN, frozenset((value,)))
@@ -93,6 +95,10 @@ def label_term(key: str, value: str, source: str = _K8S) -> Term:
 def cluster_term(config: Config) -> tuple[Term, ...]:
     """Return the term by which peers are of the local cluster; none where any cluster's will do."""
     return (label_term(CLUSTER_KEY, config.cluster_name),) if config.policy_default_local_cluster else ()
+
+
+def _is_reserved(term: Term) -> bool:
+    return term.source == "reserved"
 
 
 def _names_namespace(term: Term) -> bool:
@@ -107,7 +113,7 @@ def _names_cluster(term: Term) -> bool:
 
 def in_cluster(terms: tuple[Term, ...], config: Config) -> tuple[Term, ...]:
     """Return a peer's terms, of the local cluster unless they name one themselves (`addClusterFilterByDefault`)."""
-    return terms if any(_names_cluster(term) for term in terms) else (*terms, *cluster_term(config))
+    return terms if any(map(_names_cluster, terms)) else (*terms, *cluster_term(config))
 
 
 def _subject(rule: Rule, namespace: str) -> Subject:

@@ -1,7 +1,7 @@
 """Connections to judge, as columns: the form that the engine works on, and how it is made from mappings and tables."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,23 @@ class Queries:
 
     def __len__(self) -> int:
         return len(self.source)
+
+    def part(self, places: Ints) -> "Queries":
+        """Return the queries at some places, with no other parties than theirs."""
+        source, destination = self.source[places], self.destination[places]
+        used = np.zeros(len(self.parties), np.bool_)
+        used[source] = used[destination] = True
+        number = np.cumsum(used) - 1
+        return replace(
+            self,
+            parties=tuple(self.parties[party] for party in np.flatnonzero(used).tolist()),
+            source=number[source],
+            destination=number[destination],
+            protocol=self.protocol[places],
+            port=self.port[places],
+            request=self.request[places],
+            name=self.name[places],
+        )
 
 
 def queries_of(items: Iterable[Mapping[str, Any]]) -> Queries:

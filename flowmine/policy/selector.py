@@ -7,6 +7,7 @@ each key into `source.key` (`pkg/labels` GetExtendedKeyFrom) and looks labels up
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import ip_network
 
 from flowmine.labels import Label, cidr_of
@@ -118,13 +119,13 @@ class Selector:
         `node` and `cidrgroup` elsewhere) every key is taken whole, as of that source. Raises ValueError where an
         operator is none of the four.
         """
-        written: list[tuple[str, Operator, tuple[str, ...]]] = [
-            (key, Operator.IN, (value,)) for key, value in self.match_labels
-        ]
-        written += [(each.key, Operator(each.operator), each.values) for each in self.match_expressions]
-        return tuple(
-            Term(*((source, key) if source else split_key(key)), operator, frozenset(values))
-            for key, operator, values in written
+        labels = [_term(key, Operator.IN, (value,), source) for key, value in self.match_labels]
+        return (
+            *labels,
+            *[
+                _term(each.key, Operator(each.operator), each.values, source)
+                for each in self.match_expressions
+            ],
         )
 
     def matches(self, labels: Iterable[Label], source: str | None = None) -> bool:
@@ -137,6 +138,11 @@ class Selector:
         """
         known = tuple(labels)
         return all(term.matches(known) for term in self.terms(source))
+
+
+@lru_cache(maxsize=65536)
+def _term(key: str, operator: Operator, values: tuple[str, ...], source: str | None) -> Term:
+    return Term(*((source, key) if source else split_key(key)), operator, frozenset(values))
 
 
 EVERYTHING = Selector()
