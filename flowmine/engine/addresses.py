@@ -3,11 +3,11 @@
 import ipaddress
 import socket
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 __all__ = ["Intervals", "Span", "address_number", "span"]
 
@@ -15,6 +15,7 @@ Span = tuple[int, int]
 """First and last address of a prefix, both on the line of `address_number`."""
 
 _V6_START = 1 << 32
+_AT_ONCE = 4096
 
 
 @lru_cache(maxsize=262144)
@@ -51,26 +52,47 @@ class Intervals:
 
     def __init__(self, spans: Sequence[Span], excepts: Sequence[Sequence[Span]]) -> None:
         """Take the prefixes and, for each, the ranges left out of it."""
-        ends = {0}
-        for first, last in [*spans, *(each for some in excepts for each in some)]:
-            ends.update((first, last + 1))
-        self._cuts = sorted(ends)
+        parts = [
+            (number, first, stop)
+            for number, (whole, gaps) in enumerate(zip(spans, excepts, strict=True))
+            for first, stop in _without(whole, gaps)
+        ]
+        self._cuts = sorted({0}.union(*((first, stop) for _, first, stop in parts)))
         place = {cut: index for index, cut in enumerate(self._cuts)}
-        self._first = np.array([place[first] for first, _ in spans], np.int64)
-        self._stop = np.array([place[last + 1] for _, last in spans], np.int64)
-        gaps = [(index, *each) for index, some in enumerate(excepts) for each in some]
-        self._gap_of = np.array([index for index, _, _ in gaps], np.int64)
-        self._gap_first = np.array([place[first] for _, first, _ in gaps], np.int64)
-        self._gap_stop = np.array([place[last + 1] for _, _, last in gaps], np.int64)
+        self._of = np.array([number for number, _, _ in parts], np.int64)
+        self._first = np.array([place[first] for _, first, _ in parts], np.int64)
+        self._stop = np.array([place[stop] for _, _, stop in parts], np.int64)
 
     def place(self, number: int) -> int:
         """Return the interval that an address (a number of `address_number`) lies in."""
         return bisect_right(self._cuts, number) - 1
 
-    def covering(self, places: Iterable[int]) -> npt.NDArray[np.bool_]:
-        """Return a matrix, a row an interval and a column a prefix: does the prefix cover the interval."""
-        at = np.fromiter(places, np.int64)[:, None]
-        covered: npt.NDArray[np.bool_] = (self._first <= at) & (at < self._stop)
-        row, gap = np.nonzero((self._gap_first <= at) & (at < self._gap_stop))
-        covered[row, self._gap_of[gap]] = False
-        return covered
+    def covering(self, places: Iterable[int]) -> dict[int, tuple[int, ...]]:
+        """Return, by interval, the prefixes that cover it, in order."""
+        asked = np.unique(np.fromiter(places, np.int64))
+        found: dict[int, tuple[int, ...]] = {}
+        for start in range(0, len(asked), _AT_ONCE):
+            some = asked[start : start + _AT_ONCE]
+            first, stop = (np.searchsorted(some, ends) for ends in (self._first, self._stop))
+            size = stop - first
+            before = np.cumsum(size) - size
+            at = np.arange(int(size.sum())) + np.repeat(first - before, size)
+            prefix = np.repeat(self._of, size)
+            order = np.lexsort((prefix, at))
+            cuts = np.searchsorted(at[order], np.arange(len(some) + 1)).tolist()
+            held = prefix[order].tolist()
+            pieces = (tuple(held[low:high]) for low, high in pairwise(cuts))
+            found.update(zip(some.tolist(), pieces, strict=True))
+        return found
+
+
+def _without(whole: Span, gaps: Sequence[Span]) -> Iterator[Span]:
+    """Yield the parts of a range (first, and one after the last) that are left without others."""
+    first, stop = whole[0], whole[1] + 1
+    for start, last in sorted(gaps):
+        if start > first:
+            yield first, min(start, stop)
+        first = max(first, last + 1)
+        if first >= stop:
+            return
+    yield first, stop

@@ -1,17 +1,20 @@
 """Match a compiled policy set against the parties of a table: each distinct label set, address and name once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from flowmine.engine.addresses import Span
-from flowmine.engine.entries import CidrAtom, FqdnAtom, LabelAtom
+from flowmine.engine.columns import distinct
+from flowmine.engine.entries import FqdnAtom, LabelAtom
 from flowmine.engine.index import Index, Ints
 from flowmine.engine.l7 import canonical_name, learned
+from flowmine.engine.lists import Lists
 from flowmine.engine.party import Identity
 from flowmine.labels import Label
+from flowmine.policy.portrule import FqdnSelector
 from flowmine.policy.selector import ANY_SOURCE, Operator, Term
 
 __all__ = ["Bools", "LabelTable", "Peers", "match_peers"]
@@ -74,58 +77,134 @@ class LabelTable:
 
 
 @dataclass(frozen=True, slots=True)
-class Peers:
-    """Which peer lists, and which atoms, hold which parties: `holds[list, class_of_party[party]]`.
+class _Outside:
+    """The atoms of one kind that hold parties outside: `held` lists them by pattern, `pattern` is by class of parties.
 
-    Parties that no list can tell apart are one class, so that the matrix stays small however many addresses and names
-    there are.
+    `listed` has, sorted, atom and peer list packed of each atom in each list; `lists` is how many there are.
+    """
+
+    pattern: Ints
+    held: Lists
+    listed: Ints
+    lists: int
+
+    def hold(self, peers: Ints, classes: Ints) -> Bools:
+        """Tell of each pair of peer list and class whether an atom of the list holds the class."""
+        found = np.zeros(len(peers), np.bool_)
+        pattern = self.pattern[classes]
+        asked = np.flatnonzero((self.held.size[pattern] > 0) & (peers >= 0))
+        if len(self.listed) and len(asked):
+            of = peers[asked]
+            found[
+                asked[
+                    self.held.select(pattern[asked], lambda place, atom: self._are_listed(atom, of[place]))[0]
+                ]
+            ] = True
+        return found
+
+    def _are_listed(self, atoms: Ints, peers: Ints) -> Bools:
+        wanted = atoms * self.lists + peers
+        places = np.searchsorted(self.listed, wanted)
+        found: Bools = self.listed[np.minimum(places, len(self.listed) - 1)] == wanted
+        return found
+
+    def selects(self, atom: int, of_class: int) -> bool:
+        """Tell whether an atom holds a class."""
+        pattern = self.pattern[of_class]
+        start = self.held.start[pattern]
+        return atom in self.held.flat[start : start + self.held.size[pattern]]
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """Which peer lists, and which atoms, hold which parties: those that no list can tell apart are one class.
+
+    By labels it is a table, a row a list (the last one, -1, is anybody) or atom and a column a label set; by addresses and
+    names, of which there may be very many, few atoms hold each.
     """
 
     class_of_party: Ints
+    label_set: Ints
+    by_label: Bools
+    atom_row: Mapping[int, int]
     by_atom: Bools
-    holds: Bools
+    outside: tuple[_Outside, ...]
+
+    def hold(self, peers: Ints, classes: Ints) -> Bools:
+        """Tell of each pair of peer list and class whether the list holds the class."""
+        found: Bools = self.by_label[peers, self.label_set[classes]]
+        for each in self.outside:
+            found |= each.hold(peers, classes)
+        return found
+
+    def selects(self, atom: int, of_class: int) -> bool:
+        """Tell whether an atom holds a class."""
+        if atom in self.atom_row:
+            return bool(self.by_atom[self.atom_row[atom], self.label_set[of_class]])
+        return any(each.selects(atom, of_class) for each in self.outside)
 
 
 def match_peers(index: Index, identities: Sequence[Identity], table: LabelTable, label_sets: Ints) -> Peers:
     """Match every peer list against every identity; `label_sets` are the identities' rows in `table`."""
-    place_of, covered = _places(index, [each.span for each in identities])
-    names_of, named = _name_sets(index, [each.names for each in identities])
-    keys = np.stack([label_sets, place_of, names_of])
-    (label_set, place, names), class_of_party = np.unique(keys, axis=1, return_inverse=True)
-    columns = {atom: column for column, atom in enumerate(index.cidr_atoms)}
-    by_atom = np.zeros((len(index.atoms), len(label_set)), np.bool_)
-    fqdns = 0
-    for number, atom in enumerate(index.atoms):
-        if isinstance(atom, LabelAtom):
-            by_atom[number] = table.all_hold(atom.terms)[label_set]
-        elif isinstance(atom, CidrAtom):
-            by_atom[number] = covered[place, columns[number]]
-        else:
-            by_atom[number] = named[names, fqdns]
-            fqdns += 1
-    holds = np.zeros((len(index.peer_lists), len(label_set)), np.bool_)
+    place_of, covering = _places(index, [each.span for each in identities])
+    names_of, naming = _name_sets(index, [each.names for each in identities])
+    first, class_of_party = distinct(label_sets, place_of, names_of)
+    labels = {number: atom.terms for number, atom in enumerate(index.atoms) if isinstance(atom, LabelAtom)}
+    rows = {number: row for row, number in enumerate(labels)}
+    size = int(label_sets.max(initial=-1)) + 1
+    by_atom = np.zeros((len(labels), size), np.bool_)
+    for row, terms in enumerate(labels.values()):
+        by_atom[row] = table.all_hold(terms)
+    by_label = np.zeros((len(index.peer_lists) + 1, size), np.bool_)
+    by_label[-1] = True
     for number, members in enumerate(index.peer_lists):
-        if members:
-            holds[number] = by_atom[list(members)].any(axis=0)
-    return Peers(class_of_party.reshape(-1), by_atom, holds)
+        some = [rows[member] for member in members if member in rows]
+        if some:
+            by_label[number] = by_atom[some].any(axis=0)
+    count = len(index.peer_lists)
+    listed = np.array(
+        [
+            atom * count + number
+            for number, atoms in enumerate(index.peer_lists)
+            for atom in atoms
+            if atom not in rows
+        ],
+        np.int64,
+    )
+    listed.sort()
+    outside = (
+        _Outside(of_party[first], Lists.of(held), listed, count)
+        for of_party, held in ((place_of, covering), (names_of, naming))
+    )
+    return Peers(class_of_party, label_sets[first], by_label, rows, by_atom, tuple(outside))
 
 
-def _places(index: Index, spans: Sequence[Span | None]) -> tuple[Ints, Bools]:
-    """Return each span's pattern, and for each pattern which of the index's CIDR atoms cover it whole."""
+_Atoms = tuple[int, ...]
+
+
+def _places(index: Index, spans: Sequence[Span | None]) -> tuple[Ints, list[_Atoms]]:
+    """Return each span's pattern, and for each pattern the CIDR atoms that cover it whole."""
     ends: dict[tuple[int, int] | None, int] = {None: 0}
     place = index.cidrs.place
     at = [
         ends.setdefault(None if span is None else (place(span[0]), place(span[1])), len(ends))
         for span in spans
     ]
-    known = [each for each in ends if each is not None]
-    covered = index.cidrs.covering(first for first, _ in known)
-    covered &= index.cidrs.covering(last for _, last in known)
-    return _patterns(np.vstack([np.zeros((1, covered.shape[1]), np.bool_), covered]), at)
+    covering = index.cidrs.covering({number for each in ends if each for number in each})
+    found = [
+        tuple(index.cidr_atoms[number] for number in _both(covering, each)) if each else () for each in ends
+    ]
+    return _patterns(found, at)
 
 
-def _name_sets(index: Index, name_sets: Sequence[tuple[str, ...]]) -> tuple[Ints, Bools]:
-    """Return each set's pattern, and for each pattern which of the index's FQDN atoms, in order, name one of its names.
+def _both(covering: Mapping[int, _Atoms], ends: tuple[int, int]) -> _Atoms:
+    """Return the prefixes that cover both ends of a span."""
+    first, last = (covering[end] for end in ends)
+    return first if ends[0] == ends[1] else tuple(sorted({*first} & {*last}))
+
+
+def _name_sets(index: Index, name_sets: Sequence[tuple[str, ...]]) -> tuple[Ints, list[_Atoms]]:
+    """Return each set's pattern, and for each pattern the FQDN atoms that name one of its names.
 
     Exact names are looked up, only patterns are tried on every name.
     """
@@ -135,22 +214,24 @@ def _name_sets(index: Index, name_sets: Sequence[tuple[str, ...]]) -> tuple[Ints
     for names, number in sets.items():
         for name in names:
             sets_of.setdefault(name, []).append(number)
-    selectors = [atom.selector for atom in index.atoms if isinstance(atom, FqdnAtom)]
-    named = np.zeros((len(sets), len(selectors)), np.bool_)
-    for column, selector in enumerate(selectors):
-        if selector.match_name:
-            named[sets_of.get(canonical_name(selector.match_name), []), column] = True
-        if selector.match_pattern:
-            for name, numbers in sets_of.items():
-                if learned(selector, name):
-                    named[numbers, column] = True
-    return _patterns(named, at)
+    found: list[list[int]] = [[] for _ in sets]
+    for atom, fqdn in enumerate(index.atoms):
+        if isinstance(fqdn, FqdnAtom):
+            for number in _named(fqdn.selector, sets_of):
+                found[number].append(atom)
+    return _patterns([tuple(atoms) for atoms in found], at)
 
 
-def _patterns(rows: Bools, at: Sequence[int]) -> tuple[Ints, Bools]:
-    """Merge equal rows: return the new row of each of `at`, and the distinct rows."""
-    packed = np.packbits(rows, axis=1)
-    seen: dict[bytes, int] = {}
-    number_of = np.array([seen.setdefault(row.tobytes(), len(seen)) for row in packed], np.int64)
-    first = np.unique(number_of, return_index=True)[1]
-    return number_of[np.array(at, np.int64)], rows[first]
+def _named(selector: FqdnSelector, sets_of: Mapping[str, Sequence[int]]) -> set[int]:
+    """Return the sets of names in which a selector knows one."""
+    named = set(sets_of.get(canonical_name(selector.match_name), ())) if selector.match_name else set()
+    if selector.match_pattern:
+        named.update(*(numbers for name, numbers in sets_of.items() if learned(selector, name)))
+    return named
+
+
+def _patterns(found: Iterable[_Atoms], at: Sequence[int]) -> tuple[Ints, list[_Atoms]]:
+    """Merge what is equal: return the number of each of `at` among the distinct ones, and these."""
+    known: dict[_Atoms, int] = {}
+    numbers = np.array([known.setdefault(atoms, len(known)) for atoms in found], np.int64)
+    return numbers[np.array(at, np.int64)], list(known)

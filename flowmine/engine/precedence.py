@@ -79,7 +79,7 @@ class Ranking:
         number = int(self._subjects.rows.peers[row])
         if number < 0:
             return {-1}
-        return {atom for atom in self._index.peer_lists[number] if self._peers.by_atom[atom, peer]}
+        return {atom for atom in self._index.peer_lists[number] if self._peers.selects(atom, peer)}
 
     def _covered(self, group: Ints, row: Ints, named: Bools, precedence: Ints) -> Bools:
         """Tell which rows a row for anybody on the same port makes redundant (Cilium `PerSelectorPolicy.covers`)."""

@@ -5,13 +5,14 @@ enforced there, who the peer is, protocol, port) are answered once each: the row
 filtered by peer, protocol and port, and the highest precedence decides (SEMANTICS, "A verdict, per side").
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 
 from flowmine.engine.index import DENY, Index, Ints
+from flowmine.engine.lists import Lists
 from flowmine.engine.match import Bools, LabelTable, Peers, match_peers
 from flowmine.engine.party import Party, resolve
 from flowmine.engine.precedence import PLACES, Ranking
@@ -20,8 +21,6 @@ from flowmine.engine.subject import Subjects, match_subjects
 from flowmine.policy.model import Direction
 
 __all__ = ["Outcome", "SideJudgement", "Universe", "judge_side", "match"]
-
-_PAIRS_AT_ONCE = 1_000_000
 
 
 class Outcome(IntEnum):
@@ -136,7 +135,7 @@ def _pairs(
     """
     rows, peers = subjects.rows, universe.peers
     asked, at = np.unique((subject << 24) + (protocol << 16) + port, return_inverse=True)
-    on_port, of_asked = _Lists.of([each.rows for each in subjects.classes]).select(
+    on_port, of_asked = Lists.of([each.rows for each in subjects.classes]).select(
         asked >> 24,
         lambda question, row: (
             (rows.protocols[row] & (asked >> 16 & 255)[question] > 0)
@@ -144,54 +143,5 @@ def _pairs(
             & ((asked & 65535)[question] <= rows.high[row])
         ),
     )
-    everybody = np.ones((1, peers.holds.shape[1]), np.bool_)
-    holds = np.vstack([peers.holds, everybody])  # the list -1, anybody, is the last
-    lists = _Lists.grouped(on_port, of_asked, len(asked))
-    return lists.select(at, lambda question, row: holds[rows.peers[row], peer[question]])
-
-
-@dataclass(frozen=True, slots=True)
-class _Lists:
-    """Many lists of numbers, end to end; list -1 is empty."""
-
-    flat: Ints
-    start: Ints
-    size: Ints
-
-    @classmethod
-    def of(cls, lists: Sequence[Sequence[int]]) -> "_Lists":
-        size = np.array([len(each) for each in lists] + [0], np.int64)
-        flat = np.array([number for each in lists for number in each], np.int64)
-        return cls(flat, np.cumsum(size) - size, size)
-
-    @classmethod
-    def grouped(cls, group: Ints, number: Ints, groups: int) -> "_Lists":
-        """Return one list for each group, of the numbers beside it; the groups come in order."""
-        size = np.append(np.bincount(group, minlength=groups), 0)
-        return cls(number, np.cumsum(size) - size, size)
-
-    def select(self, wanted: Ints, keep: Callable[[Ints, Ints], Bools]) -> tuple[Ints, Ints]:
-        """Return (place in `wanted`, number) for every number of every wanted list that is kept, by place."""
-        found = [self._part(wanted, part, keep) for part in _chunks(self.size[wanted])]
-        none = np.zeros(0, np.int64)
-        places, numbers = ([pair[which] for pair in found] for which in (0, 1))
-        return np.concatenate([none, *places]), np.concatenate([none, *numbers])
-
-    def _part(self, wanted: Ints, part: slice, keep: Callable[[Ints, Ints], Bools]) -> tuple[Ints, Ints]:
-        size = self.size[wanted[part]]
-        before = np.cumsum(size) - size
-        place = np.repeat(np.arange(part.start, part.stop), size)
-        number = self.flat[np.arange(len(place)) + np.repeat(self.start[wanted[part]] - before, size)]
-        kept = keep(place, number)
-        return place[kept], number[kept]
-
-
-def _chunks(sizes: Ints) -> Iterator[slice]:
-    """Cut questions into runs whose pairs fit in memory at once."""
-    total = np.cumsum(sizes)
-    start = 0
-    while start < len(sizes):
-        done = total[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(total, done + _PAIRS_AT_ONCE, side="right")))
-        yield slice(start, stop)
-        start = stop
+    lists = Lists.grouped(on_port, of_asked, len(asked))
+    return lists.select(at, lambda question, row: peers.hold(rows.peers[row], peer[question]))

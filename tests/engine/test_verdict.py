@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flowmine.engine import verdict as engine
+from flowmine.engine import lists
 from flowmine.engine.policyset import PolicySet
 from tests.engine.making import Manifest, outside, peer, pod, policy, ports, query
 
@@ -176,12 +176,14 @@ def test_toServices_with_ports_is_anybody_and_groups_are_not_enforced() -> None:
 
 def test_questions_are_answered_alike_in_small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many pairs fit in memory at once, the verdicts are the same."""
+    near = policy("near", "web", ingress=[{"fromCIDR": ["192.0.2.0/30", "192.0.2.1/32"]}])
     policies = PolicySet.from_dicts(
-        [allow("a", peer("front"), toPorts=ports(80, 81)), deny("d", peer("back"))]
+        [allow("a", peer("front"), toPorts=ports(80, 81)), deny("d", peer("back")), near]
     )
-    asked = [query(pod(app), pod("web"), port) for app in ("front", "back", "db") for port in range(78, 84)]
+    callers = [*map(pod, ("front", "back", "db")), outside("192.0.2.1"), outside("192.0.2.5")]
+    asked = [query(caller, pod("web"), port) for caller in callers for port in range(78, 84)]
     whole = policies.verdicts(asked)
-    monkeypatch.setattr(engine, "_PAIRS_AT_ONCE", 1)
+    monkeypatch.setattr(lists, "_PAIRS_AT_ONCE", 1)
     assert whole == policies.verdicts(asked)
 
 
