@@ -44,10 +44,10 @@ def parts_of(tables: Mapping[str, pa.Table], *, requests: bool = True) -> Parts:
 
 
 def _whole(table: pa.Table) -> pa.Table:
-    """Return a table that lacks no value but times, and can be added up. Raise pyarrow.ArrowInvalid for any other."""
+    """Return a table that lacks no number but times, and can be added up. Raise pyarrow.ArrowInvalid for any other."""
     for name in table.schema.names:
         column = table[name]
-        if column.null_count and not name.startswith(("first", "last")):
+        if column.null_count and pa.types.is_integer(column.type) and not name.startswith(("first", "last")):
             raise pa.ArrowInvalid(f"column {name!r} lacks values")
         if column.type == pa.uint64() and name not in _NOT_COUNTS and (pc.max(column).as_py() or 0) > _MOST:
             raise pa.ArrowInvalid(f"column {name!r} counts more than {_MOST:,}")
