@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,7 +19,8 @@ from flowmine.engine.match import Bools
 from flowmine.engine.party import Party, resolve
 from flowmine.engine.policyset import PolicySet
 from flowmine.engine.queries import NONE, Queries
-from flowmine.engine.verdict import Outcome, Universe, match
+from flowmine.engine.subject import Subjects
+from flowmine.engine.verdict import Outcome, Universe, enforced, match
 from flowmine.peers import Kind
 from flowmine.policy.model import Direction, Policy
 from flowmine.synth.contacts import canonical_ip
@@ -141,6 +142,10 @@ class Standpoint:
         """The policies matched against everybody."""
         return match(self.policies.index, self.people.parties)
 
+    @cached_property
+    def _enforced(self) -> Mapping[Direction, Subjects]:
+        return enforced(self.policies.index, self.people.parties)
+
     def judge(self, pairs: Pairs) -> Judgement:
         """Judge connections."""
         return judge(self.universe, pairs.queries(self.people.parties))
@@ -151,13 +156,13 @@ class Standpoint:
 
     def closed(self, party: int, direction: Direction) -> bool:
         """Tell whether a direction of a party is closed."""
-        subjects = self.universe.subjects[direction]
+        subjects = self._enforced[direction]
         number = int(subjects.class_of_party[party])
         return number >= 0 and subjects.classes[number].closed
 
     def closes(self, direction: Direction) -> Bools:
         """Tell of each party whether a direction of it is closed."""
-        subjects = self.universe.subjects[direction]
+        subjects = self._enforced[direction]
         closed: Bools = np.array([*(each.closed for each in subjects.classes), False], np.bool_)
         return closed[subjects.class_of_party]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from flowmine.policy.selector import ANY_SOURCE, Operator, Term
 __all__ = ["Bools", "LabelTable", "Peers", "match_peers"]
 
 Bools = npt.NDArray[np.bool_]
+Bits = npt.NDArray[np.uint8]
 
 
 class LabelTable:
@@ -28,7 +30,8 @@ class LabelTable:
     def __init__(self, label_sets: Sequence[tuple[Label, ...]]) -> None:
         """Take distinct label sets, each sorted."""
         self._label_sets = label_sets
-        self._size = len(label_sets)
+        self.size = len(label_sets)
+        """How many label sets there are."""
         self._values: dict[str, int] = {}
         columns: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
         self._known: dict[Term, Bools] = {}
@@ -49,7 +52,7 @@ class LabelTable:
 
     def all_hold(self, terms: Iterable[Term]) -> Bools:
         """Return for each label set whether all terms hold."""
-        holds = np.ones(self._size, np.bool_)
+        holds = np.ones(self.size, np.bool_)
         for term in terms:
             holds &= self.holds(term)
         return holds
@@ -66,7 +69,7 @@ class LabelTable:
             return np.array([term.matches(labels) for labels in self._label_sets], np.bool_)
         rows, values = self._columns.get((term.source, term.key), self._nothing)
         absent_holds = term.operator in (Operator.NOT_IN, Operator.DOES_NOT_EXIST)
-        holds = np.full(self._size, absent_holds)
+        holds = np.full(self.size, absent_holds)
         if term.operator in (Operator.EXISTS, Operator.DOES_NOT_EXIST):
             holds[rows] = not absent_holds
         else:
@@ -95,11 +98,8 @@ class _Outside:
         asked = np.flatnonzero((self.held.size[pattern] > 0) & (peers >= 0))
         if len(self.listed) and len(asked):
             of = peers[asked]
-            found[
-                asked[
-                    self.held.select(pattern[asked], lambda place, atom: self._are_listed(atom, of[place]))[0]
-                ]
-            ] = True
+            held, _ = self.held.select(pattern[asked], lambda place, atom: self._are_listed(atom, of[place]))
+            found[asked[held]] = True
         return found
 
     def _are_listed(self, atoms: Ints, peers: Ints) -> Bools:
@@ -119,28 +119,29 @@ class _Outside:
 class Peers:
     """Which peer lists, and which atoms, hold which parties: those that no list can tell apart are one class.
 
-    By labels it is a table, a row a list (the last one, -1, is anybody) or atom and a column a label set; by addresses and
-    names, of which there may be very many, few atoms hold each.
+    By labels it is a table of bits, a row a list (the last one, -1, is anybody) or atom and a column a label set. Of
+    addresses and names there may be very many, and few atoms hold each.
     """
 
     class_of_party: Ints
     label_set: Ints
-    by_label: Bools
+    by_label: Bits
     atom_row: Mapping[int, int]
-    by_atom: Bools
+    by_atom: Bits
     outside: tuple[_Outside, ...]
 
     def hold(self, peers: Ints, classes: Ints) -> Bools:
         """Tell of each pair of peer list and class whether the list holds the class."""
-        found: Bools = self.by_label[peers, self.label_set[classes]]
+        found: Bools = _bits(self.by_label, peers, self.label_set[classes])
         for each in self.outside:
             found |= each.hold(peers, classes)
         return found
 
     def selects(self, atom: int, of_class: int) -> bool:
         """Tell whether an atom holds a class."""
-        if atom in self.atom_row:
-            return bool(self.by_atom[self.atom_row[atom], self.label_set[of_class]])
+        row = self.atom_row.get(atom)
+        if row is not None:
+            return bool(_bits(self.by_atom, row, int(self.label_set[of_class])))
         return any(each.selects(atom, of_class) for each in self.outside)
 
 
@@ -150,33 +151,33 @@ def match_peers(index: Index, identities: Sequence[Identity], table: LabelTable,
     names_of, naming = _name_sets(index, [each.names for each in identities])
     first, class_of_party = distinct(label_sets, place_of, names_of)
     labels = {number: atom.terms for number, atom in enumerate(index.atoms) if isinstance(atom, LabelAtom)}
-    rows = {number: row for row, number in enumerate(labels)}
-    size = int(label_sets.max(initial=-1)) + 1
-    by_atom = np.zeros((len(labels), size), np.bool_)
+    atom_row = {number: row for row, number in enumerate(labels)}
+    by_atom = np.zeros((len(labels), -(-table.size // 8)), np.uint8)
     for row, terms in enumerate(labels.values()):
-        by_atom[row] = table.all_hold(terms)
-    by_label = np.zeros((len(index.peer_lists) + 1, size), np.bool_)
-    by_label[-1] = True
-    for number, members in enumerate(index.peer_lists):
-        some = [rows[member] for member in members if member in rows]
-        if some:
-            by_label[number] = by_atom[some].any(axis=0)
+        by_atom[row] = np.packbits(table.all_hold(terms))
     count = len(index.peer_lists)
-    listed = np.array(
-        [
-            atom * count + number
-            for number, atoms in enumerate(index.peer_lists)
-            for atom in atoms
-            if atom not in rows
-        ],
-        np.int64,
-    )
-    listed.sort()
+    by_label = np.zeros((count + 1, by_atom.shape[1]), np.uint8)
+    by_label[-1] = 255
+    for number, members in enumerate(index.peer_lists):
+        some = [atom_row[member] for member in members if member in atom_row]
+        if some:
+            by_label[number] = np.bitwise_or.reduce(by_atom[some])
+    listed = [
+        atom * count + number
+        for number, members in enumerate(index.peer_lists)
+        for atom in members
+        if atom not in atom_row
+    ]
     outside = (
-        _Outside(of_party[first], Lists.of(held), listed, count)
+        _Outside(of_party[first], Lists.of(held), np.sort(np.array(listed, np.int64)), count)
         for of_party, held in ((place_of, covering), (names_of, naming))
     )
-    return Peers(class_of_party, label_sets[first], by_label, rows, by_atom, tuple(outside))
+    return Peers(class_of_party, label_sets[first], by_label, atom_row, by_atom, tuple(outside))
+
+
+def _bits(table: Bits, row: Ints | int, column: Ints | int) -> Any:
+    """Return bits of a packed table as booleans."""
+    return (table[row, column >> 3] << (column & 7) & 128) > 0
 
 
 _Atoms = tuple[int, ...]

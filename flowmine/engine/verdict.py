@@ -14,13 +14,14 @@ import numpy as np
 from flowmine.engine.index import DENY, Index, Ints
 from flowmine.engine.lists import Lists
 from flowmine.engine.match import Bools, LabelTable, Peers, match_peers
-from flowmine.engine.party import Party, resolve
+from flowmine.engine.party import Identity, Party, resolve
 from flowmine.engine.precedence import PLACES, Ranking
 from flowmine.engine.queries import Queries
 from flowmine.engine.subject import Subjects, match_subjects
+from flowmine.labels import Label
 from flowmine.policy.model import Direction
 
-__all__ = ["Outcome", "SideJudgement", "Universe", "judge_side", "match"]
+__all__ = ["Outcome", "SideJudgement", "Universe", "enforced", "judge_side", "match"]
 
 
 class Outcome(IntEnum):
@@ -54,16 +55,33 @@ class Universe:
 
 def match(index: Index, parties: Sequence[Party]) -> Universe:
     """Match a compiled policy set against the parties of a batch. Raise InputError where an address is none."""
-    identities = [resolve(party, index.config) for party in parties]
-    numbers: dict[tuple[object, ...], int] = {}
-    of_party = [numbers.setdefault(each.labels, len(numbers)) for each in identities]
-    label_sets = np.array(of_party, np.int64)
-    table = LabelTable(list(numbers))  # type: ignore[arg-type]
-    return Universe(
-        index,
-        match_peers(index, identities, table, label_sets),
-        match_subjects(index, parties, identities, table, label_sets),
-    )
+    known = _Known.of(index, parties)
+    peers = match_peers(index, known.identities, known.table, known.label_sets)
+    return Universe(index, peers, known.subjects(index, parties))
+
+
+def enforced(index: Index, parties: Sequence[Party]) -> dict[Direction, Subjects]:
+    """Return what a compiled policy set enforces at parties, by direction. Raise InputError where an address is none."""
+    return _Known.of(index, parties).subjects(index, parties)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Parties as a policy set sees them: their identities, distinct label sets, and which of these each has."""
+
+    identities: list[Identity]
+    table: LabelTable
+    label_sets: Ints
+
+    @classmethod
+    def of(cls, index: Index, parties: Sequence[Party]) -> "_Known":
+        identities = [resolve(party, index.config) for party in parties]
+        numbers: dict[tuple[Label, ...], int] = {}
+        of_party = [numbers.setdefault(each.labels, len(numbers)) for each in identities]
+        return cls(identities, LabelTable(list(numbers)), np.array(of_party, np.int64))
+
+    def subjects(self, index: Index, parties: Sequence[Party]) -> dict[Direction, Subjects]:
+        return match_subjects(index, parties, self.identities, self.table, self.label_sets)
 
 
 @dataclass(frozen=True, slots=True)
