@@ -80,7 +80,8 @@ _DURATION: dict[str, Any] = {"callback": seconds, "metavar": "DURATION"}
 def tail(capture: Capture, selection: "Selection", failing: FailOn, **asked: Any) -> int:
     """Follow a live server until Ctrl-C, or --for: new edges, new drops, what the policies in force would now deny.
 
-    With a capture as INPUT it is read to its end. Lost events, gaps and failures are told, never hidden.
+    With a capture as INPUT it is read to its end. Lost events, gaps and failures are told, never hidden. Exit 0 unless
+    --fail-on says else, 2: an input cannot be read, or at the end the policies of --policies-out cannot be brought up to date.
     """
     _contradictions(selection, asked)
     give_memory_back()
@@ -100,13 +101,15 @@ def tail(capture: Capture, selection: "Selection", failing: FailOn, **asked: Any
         made = _tail(reading.source, str(selection), asked, folder, before)
         if asked["metrics_port"]:
             _serve(stack, asked["metrics_port"], made, capture.quiet)
-        ticks = _until_settled(made.ticks(stopped), asked["until_settled"])
+        ticks = made.ticks(stopped, until_settled=asked["until_settled"])
         for tick in _show(stack, view, reading.source.names)(ticks):
             _retained(folder, asked["retain"], capture.quiet)
             last = tick
         reading.tell(
             f"{last.tally.edges:,} edges known, {last.tally.changes['edge']:,} of them new in this run"
         )
+    if last.behind is not None:
+        raise last.behind
     told = {name: last.tally.changes[what] for name, what in _CLASSES.items()}
     return failing.code({**told, **reading_classes(reading.source.ledger)})
 
@@ -204,13 +207,6 @@ def _serve(stack: ExitStack, listen: str, made: "Tail", quiet: bool) -> None:
     exporter = stack.enter_context(Exporter(listen, lambda: exposition(made.tally)))
     if not quiet:
         click.echo(f"metrics at port {exporter.port}, /metrics", err=True)
-
-
-def _until_settled(ticks: "Iterator[Tick]", wanted: bool) -> "Iterator[Tick]":
-    for tick in ticks:
-        yield tick
-        if wanted and tick.turned_stable:
-            return
 
 
 def _retained(folder: "Folder | None", retain: str | None, quiet: bool) -> None:

@@ -53,7 +53,7 @@ class Outlet:
         """Recommend, and write what is another policy than what the file holds; evidence alone is no change.
 
         ``versions`` are those of Cilium that were seen. A policy that this run wrote and does not recommend any more is removed, unless somebody has edited it.
-        Raise ProofError where the recommendation fails, InputError where a file cannot be written.
+        Raise ProofError where the recommendation fails, InputError where a file cannot be written or removed.
         """
         options = replace(self._options, cilium=self.version_for(versions))
         found = recommend(edges, options, self._scope)
@@ -67,7 +67,7 @@ class Outlet:
         for path in sorted(set(self._written) - set(files)):
             text = self._written.pop(path)
             if _means_the_same(self._target / path, text):
-                (self._target / path).unlink()
+                _unlink(self._target / path)
                 done.append(Rewritten(self._target / path, "withdrawn"))
         return tuple(done)
 
@@ -77,6 +77,13 @@ def _means_the_same(path: Path, text: str) -> bool:
         return from_yaml(path.read_bytes()) == from_yaml(text)
     except (OSError, FlowmineError):
         return False
+
+
+def _unlink(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be withdrawn ({error.strerror or error})") from error
 
 
 def _write(root: Path, path: Path, text: str) -> None:

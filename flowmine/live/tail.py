@@ -9,7 +9,7 @@ from flowmine.advise.inforce import InForce
 from flowmine.advise.recorded import recorded
 from flowmine.advise.rulings import rulings
 from flowmine.edges import Edges, Parts, empty, merge, partial, settle
-from flowmine.errors import FlowmineError
+from flowmine.errors import FlowmineError, InputError
 from flowmine.ingest.intern import Endpoints
 from flowmine.ledger import Ledger
 from flowmine.live.changes import Change, Known, What, only
@@ -52,7 +52,10 @@ class Clocks:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One look. ``changes`` are records of edges with ``event`` and ``new_reasons``; ``problems`` are sentences."""
+    """One look. ``changes`` are records of edges with ``event`` and ``new_reasons``; ``problems`` are sentences.
+
+    ``behind`` is why the recommended policies are not up to date after it: None where they are, or are not due yet.
+    """
 
     at: float
     tally: Tally
@@ -61,6 +64,7 @@ class Tick:
     gaps: tuple[dict[str, Any], ...] = ()
     problems: tuple[str, ...] = ()
     turned_stable: bool = False
+    behind: FlowmineError | None = None
 
 
 @dataclass(slots=True)
@@ -108,6 +112,7 @@ class Tail:
         self._open, self._fresh = empty(), list[Parts]()
         self._known = Known()
         self._policies: InForce | None = None
+        self._behind: FlowmineError | None = None
         self._unkept = False
         self._gaps: dict[tuple[str, str, str], int] = {}
         self.tally = Tally()
@@ -118,8 +123,10 @@ class Tail:
         self._reread = _Due(every.policies)
         self._last_new = now
 
-    def ticks(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Tick]:
-        """Read until the source ends or ``stop`` says so; yield at every look, and once more at the end."""
+    def ticks(
+        self, stop: Callable[[], bool] = lambda: False, *, until_settled: bool = False
+    ) -> Iterator[Tick]:
+        """Read until the source ends or ``stop`` says so, or nothing new comes; yield at every look, and at the end."""
         if self._before is not None:
             self._known.update(self._settled(self._timeless))
         heard = False
@@ -140,7 +147,7 @@ class Tail:
             if self._look.is_due(began):
                 yield self._tick(last=False)
                 self._look.done(began, self._clocks.elapsed())
-            if stop():
+            if stop() or (until_settled and self.tally.stable):
                 break
         if not heard and self._feed.skipped is not None and self._store is not None:
             self._store.skip(self._feed.skipped)
@@ -215,6 +222,7 @@ class Tail:
             tuple(self._new_gaps()),
             tuple(problems),
             turned,
+            self._behind,
         )
 
     def _rewritten(self, problems: list[str], now: float, *, last: bool) -> tuple[Rewritten, ...]:
@@ -222,14 +230,14 @@ class Tail:
         if self._outlet is None or not (last or self._recommend.is_due(now)):
             return ()
         written: tuple[Rewritten, ...] = ()
-        ledger = self._ledger()
-        if ledger.texts or "labels" in ledger.masked:
-            problems.append(f"no policy can be recommended: {ledger.mask_advice()}")
-        else:
-            try:
-                written = self._outlet.update(self.edges, ledger.versions)
-            except FlowmineError as error:
-                problems.append(str(error))
+        ledger, self._behind = self._ledger(), None
+        try:
+            if ledger.texts or "labels" in ledger.masked:
+                raise InputError(f"no policy can be recommended: {ledger.mask_advice()}")
+            written = self._outlet.update(self.edges, ledger.versions)
+        except FlowmineError as error:
+            problems.append(str(error))
+            self._behind = error
         self._recommend.done(now, self._clocks.elapsed())
         self.tally.policies += len(written)
         return written

@@ -238,3 +238,13 @@ def test_a_tail_of_a_server_ends_in_time(tmp_path: Path) -> None:
     assert 0 == process.returncode, told
     assert [5432] == [each["port"] for each in map(json.loads, out.splitlines()) if each["event"] == "edge"]
     assert [500] == [manifest_of(window).flows for window in windows(tmp_path)]
+
+
+def test_a_tail_that_ends_without_its_policies_is_an_error(tmp_path: Path) -> None:
+    """The file that cannot be written is named once more at the end, whatever the run is to fail on."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "linkding").write_text("in the way")
+    result = run("tail", LINKDING, "--policies-out", tmp_path / "out", "--fail-on", "never", code=2)
+    problems = [each for each in map(json.loads, result.stdout.splitlines()) if each["event"] == "problem"]
+    assert "cannot be written" in problems[-1]["problem"]
+    assert f"flowmine: {problems[-1]['problem']}" == result.stderr.splitlines()[-1]

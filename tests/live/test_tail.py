@@ -11,13 +11,15 @@ import pyarrow as pa
 import pytest
 
 from flowmine.advise.inforce import InForce, in_force
-from flowmine.edges import COLUMNS, Edges
+from flowmine.edges import COLUMNS, Edges, aggregate
 from flowmine.errors import PolicyError, UsageError
 from flowmine.ingest import Source, open_flows
+from flowmine.ingest.capturewindow import Folder
 from flowmine.ledger import Ledger
 from flowmine.live.exporter import Exporter
 from flowmine.live.feed import Feed
 from flowmine.live.outlet import Outlet
+from flowmine.live.state import Store
 from flowmine.live.tail import Clocks, Every, Tail, Tick
 from flowmine.live.tally import Tally, exposition
 from flowmine.policy.codec import from_yaml
@@ -333,3 +335,28 @@ def test_policies_are_written_for_the_version_asked_for_or_seen(
 ) -> None:
     """What a version does not know yet is not written for it; the oldest of several decides."""
     assert expected == Outlet(tmp_path, Options(), Scope(), cilium=asked).version_for(seen)
+
+
+def test_a_run_until_nothing_new_comes_ends_like_any_other(tmp_path: Path) -> None:
+    """The look that tells so is followed by the last one, with which recommendations and state are written."""
+    script = Script([to(5432, 1)], 100.0, [to(8080, 2)])
+    clocks = Clocks(elapsed=lambda: script.elapsed, now=lambda: NOW + script.elapsed)
+    outlet = Outlet(tmp_path / "out", Options(), Scope())
+    with Folder(tmp_path / "state") as folder:
+        store = Store(folder, clock=clocks.elapsed)
+        every = Every(look=0.5, settle=60.0, recommend=1e9)
+        tail = Tail(Feed(script), every, clocks=clocks, outlet=outlet, store=store)
+        found = list(tail.ticks(until_settled=True))
+    assert [False, True, False] == [tick.turned_stable for tick in found]
+    assert [1, 1, 1] == [tick.tally.edges for tick in found]
+    assert 1 == aggregate(open_flows(tmp_path / "state")).edges.num_rows
+    assert [] != list((tmp_path / "out").rglob("*.yaml"))
+
+
+def test_what_the_last_look_cannot_write_is_told(tmp_path: Path) -> None:
+    """A file stands where a folder is to be; what an earlier look could not write, a later one may."""
+    (tmp_path / "out").write_text("in the way")
+    found = following("linkding", tmp_path / "out")
+    assert "cannot be written" in str(found[-1].behind)
+    (tmp_path / "out").unlink()
+    assert [None] == [tick.behind for tick in following("linkding", tmp_path / "out")]
