@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import ip_network
+from typing import Any
 
 from flowmine.labels import Label, cidr_of
 from flowmine.policy.canonical import distinct, pairs
@@ -104,6 +105,12 @@ class Selector:
         (('app', 'web'),)
         """
         return cls(pairs(labels), requirements)
+
+    def sort_key(self) -> tuple[Any, ...]:
+        """Return the key of `canonical.distinct`, equal for equal selectors alone: sooner made than what fits all objects."""
+        return self.match_labels, tuple(
+            [(each.key, each.operator, each.values) for each in self.match_expressions]
+        )
 
     def keys(self) -> tuple[str, ...]:
         """Return every key as written, those of `match_labels` first."""

@@ -33,7 +33,7 @@ class Peer:
     @property
     def ports(self) -> PortSet:
         """All ports of the peer."""
-        return PortSet.of(self.rows)
+        return _port_set(tuple(self.rows))
 
     def add(self, link: Link) -> None:
         """Count a link of this peer."""
@@ -52,6 +52,11 @@ class Peer:
     def all_rows(self) -> list[int]:
         """Return the rows of all ports."""
         return [row for rows in self.rows.values() for row in rows]
+
+
+@lru_cache(maxsize=65536)
+def _port_set(ports: tuple[Port, ...]) -> PortSet:
+    return PortSet.of(ports)
 
 
 @dataclass(slots=True)

@@ -99,5 +99,5 @@ def _required(rule: DnsRule, fqdns: tuple[FqdnSelector, ...], seen: PortSet) -> 
 
 def both_transports(peer: Peer, lookups: frozenset[int]) -> PortSet:
     """Return the ports on which a peer asks for names, each over UDP and TCP."""
-    numbers = {number for (_, number), rows in peer.rows.items() if any(row in lookups for row in rows)}
+    numbers = {number for (_, number), rows in peer.rows.items() if not lookups.isdisjoint(rows)}
     return PortSet.of((protocol, number) for number in numbers for protocol in ("UDP", "TCP"))

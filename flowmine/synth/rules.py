@@ -1,8 +1,9 @@
 """The rules of one side of one subject: its contacts become drafts, peers with equal ports become one."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from flowmine.labels import CLUSTER_KEY, NAMESPACE_KEY
 from flowmine.policy.model import Direction, Entry, Selector
@@ -44,6 +45,10 @@ class Frame:
     """The HTTP requests of each edge, where they were asked for."""
     closed: Mapping[int, frozenset[Direction]] = field(default_factory=dict)
     """The sides of each workload for which rules are written; HTTP is filtered at the called side where that is closed."""
+    selectors: dict[tuple[int, bool, bool], Selector] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+    """By workload, and whether from another namespace and from another cluster: how it is named, once it was."""
 
 
 def peer_selector(frame: Frame, subject: int, peer: int) -> Selector:
@@ -54,10 +59,20 @@ def peer_selector(frame: Frame, subject: int, peer: int) -> Selector:
     for older versions do not add the cluster.
     """
     own, other = frame.workloads[subject], frame.workloads[peer]
+    abroad = other.cluster != own.cluster
+    key = peer, abroad or other.namespace != own.namespace, abroad
+    found = frame.selectors.get(key)
+    if found is None:
+        found = frame.selectors[key] = _peer_selector(frame, *key)
+    return found
+
+
+def _peer_selector(frame: Frame, peer: int, elsewhere: bool, abroad: bool) -> Selector:
+    other = frame.workloads[peer]
     extra = []
-    if (other.cluster, other.namespace) != (own.cluster, own.namespace):
+    if elsewhere:
         extra.append((NAMESPACE_KEY, other.namespace))
-    if other.cluster != own.cluster or (other.cluster, other.namespace) in frame.meshed:
+    if abroad or (other.cluster, other.namespace) in frame.meshed:
         extra.append((CLUSTER_KEY, other.cluster))
     return with_labels(frame.choices[peer].selector, tuple(extra))
 
@@ -72,7 +87,19 @@ def draft(frame: Frame, subject: int, direction: Direction, contacts: Contacts) 
         drafts = [*_from_rules(frame, ingress_rules(contacts.ends({}), frame.options), direction, contacts)]
     drafts += _pods(frame, subject, direction, contacts.workloads)
     drafts += _entities(frame, subject, direction, contacts.entities)
-    return tuple(sorted(drafts, key=lambda each: (each.place, each.ports, str(each.peers))))
+    return tuple(_sorted(drafts))
+
+
+def _sorted(drafts: list[Draft]) -> Iterator[Draft]:
+    def place(each: Draft) -> tuple[tuple[int, str], PortSet]:
+        return each.place, each.ports
+
+    for _, alike in groupby(sorted(drafts, key=place), place):
+        yield from _by_text(list(alike))
+
+
+def _by_text(drafts: list[Draft]) -> list[Draft]:
+    return drafts if len(drafts) < 2 else sorted(drafts, key=lambda each: str(each.peers))
 
 
 def _lookups(frame: Frame, subject: int, lookups: Contacts, outside: Iterable[Draft]) -> list[Draft]:
@@ -93,13 +120,22 @@ def _lookups(frame: Frame, subject: int, lookups: Contacts, outside: Iterable[Dr
 def _pods(frame: Frame, subject: int, direction: Direction, peers: Mapping[int, Peer]) -> Iterator[Draft]:
     groups: dict[HttpPart, list[int]] = defaultdict(list)
     notes: dict[HttpPart, set[Generalisation]] = defaultdict(set)
+    known: dict[Hashable, list[list[int]]] = {}
     for other, peer in sorted(peers.items()):
-        ports, widened = _ports(frame, subject, direction, peer, other)
         elsewhere = direction is Direction.EGRESS and Direction.INGRESS in frame.closed.get(other, ())
         requests = {} if elsewhere else frame.requests
-        for part in split_http(peer.rows, ports, requests, frame.options):
+        alike = None if requests else _alike(frame, subject, direction, peer, other)
+        if alike in known:
+            for members in known[alike]:
+                members.append(other)
+            continue
+        ports, widened = _ports(frame, subject, direction, peer, other)
+        parts = list(split_http(peer.rows, ports, requests, frame.options))
+        for part in parts:
             groups[part].append(other)
             notes[part].update(part.notes, widened)
+        if alike is not None:
+            known[alike] = [groups[part] for part in parts]
     for part, members in groups.items():
         whole, rest, wide = _whole_namespaces(frame, subject, members)
         selectors = join_selectors([*whole, *(peer_selector(frame, subject, other) for other in rest)])
@@ -113,6 +149,13 @@ def _pods(frame: Frame, subject: int, direction: Direction, peers: Mapping[int, 
             remarks=tuple(remark for other in rest for remark in _remarks(frame, other)),
         )
         yield Draft((int(foreign), names[0]), Entry(endpoints=selectors), part.ports, reason, http=part.http)
+
+
+def _alike(frame: Frame, subject: int, direction: Direction, peer: Peer, other: int) -> Hashable:
+    """Return what is equal of peers whose ports come out the same where no requests were seen; None where nothing is."""
+    listener = frame.bands.get(other if direction is Direction.EGRESS else subject)
+    asking = direction is Direction.INGRESS and not frame.lookups.isdisjoint(peer.all_rows())
+    return None if asking else (tuple(peer.rows), listener.bands if listener else ())
 
 
 def _whole_namespaces(
@@ -231,6 +274,12 @@ def _outside_remarks(rule: OutsideRule, direction: Direction) -> tuple[str, ...]
 
 
 def _rows(peers: Iterable[Peer], ports: PortSet) -> tuple[int, ...]:
-    return tuple(
-        sorted(row for peer in peers for port, some in peer.rows.items() if port in ports for row in some)
-    )
+    inside: dict[tuple[str, int], bool] = {}
+    found: list[int] = []
+    for peer in peers:
+        for port, some in peer.rows.items():
+            if port not in inside:
+                inside[port] = port in ports
+            if inside[port]:
+                found += some
+    return tuple(sorted(found))
