@@ -76,7 +76,9 @@ class PortSet:
 
     def __or__(self, other: "PortSet") -> "PortSet":
         """Return what is in either."""
-        return self if not other.intervals else PortSet(self.intervals + other.intervals)
+        if not self.intervals or not other.intervals:
+            return self if self.intervals else other
+        return self if self.intervals == other.intervals else PortSet(self.intervals + other.intervals)
 
     def __and__(self, other: "PortSet") -> "PortSet":
         """Return what is in both."""

@@ -35,11 +35,6 @@ class Peer:
         """All ports of the peer."""
         return _port_set(tuple(self.rows))
 
-    def add(self, link: Link) -> None:
-        """Count a link of this peer."""
-        self.rows[link.protocol, link.port or 0].append(link.row)
-        self.events += link.events
-
     def part(self, chosen: frozenset[int], *, wanted: bool) -> "Peer | None":
         """Return the peer with only the rows that are among the chosen ones (or only the others); None where none are."""
         kept: dict[Port, list[int]] = defaultdict(list)
@@ -70,11 +65,13 @@ class Contacts:
     def add(self, other: Spot, link: Link) -> None:
         """Count a link under its other end, which a policy must be able to name."""
         if other.workload >= 0:
-            self.workloads[other.workload].add(link)
+            peer = self.workloads[other.workload]
         elif other.entity:
-            self.entities[other.entity].add(link)
+            peer = self.entities[other.entity]
         else:
-            self.outside[canonical_ip(other.ip)].add(link)
+            peer = self.outside[canonical_ip(other.ip)]
+        peer.rows[link.protocol, link.port or 0].append(link.row)
+        peer.events += link.events
 
     @property
     def is_empty(self) -> bool:
@@ -107,15 +104,17 @@ def gather(
 ) -> dict[tuple[int, Direction], Contacts]:
     """Gather links under each closed side of each subject: a link may count on both sides, for both ends need a rule."""
     found: dict[tuple[int, Direction], Contacts] = defaultdict(Contacts)
+    outward, inward = (
+        {workload for workload, sides in closed.items() if side in sides}
+        for side in (Direction.EGRESS, Direction.INGRESS)
+    )
     for link in links:
-        for own, other, direction in (
-            (link.source, link.target, Direction.EGRESS),
-            (link.target, link.source, Direction.INGRESS),
-        ):
-            if direction in closed.get(own.workload, ()):
-                inbound = direction is Direction.INGRESS and other.is_own_node
-                peer = replace(other, entity=HOST) if inbound else other
-                found[own.workload, direction].add(peer, link)
+        source, target = link.source, link.target
+        if source.workload in outward:
+            found[source.workload, Direction.EGRESS].add(target, link)
+        if target.workload in inward:
+            peer = replace(source, entity=HOST) if source.is_own_node else source
+            found[target.workload, Direction.INGRESS].add(peer, link)
     return found
 
 

@@ -1,7 +1,7 @@
 """From sets of ports and conditions to the items that a policy holds, within Cilium's limits."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from flowmine.policy.canonical import distinct
@@ -75,61 +75,70 @@ def join_selectors(selectors: Iterable[Selector]) -> tuple[Selector, ...]:
     >>> join_selectors([a, b])[0].match_expressions[0].values
     ('a', 'b')
     """
-    given = {_conditions(each): each for each in selectors}
-    found: Collection[_Conditions] = given.keys()
+    given: dict[_Conditions, Selector] = {}
+    found: dict[_Conditions, _Listed] = {}
+    for each in selectors:
+        conditions, listed = _conditions(each)
+        given[conditions], found[conditions] = each, listed
     while True:
-        listed = {each: _listed(each) for each in found}
-        counts = {key: _count(listed.values(), key) for key in sorted(set().union(*listed.values()))}
-        best = min(counts, key=counts.__getitem__, default="")
+        counts = _counts(found)
+        best = min(sorted(counts), key=counts.__getitem__, default="")
         if not counts or counts[best] == len(found):
             plain = {each: own for each, own in given.items() if not own.match_expressions}
-            return distinct(plain.get(each) or _selector(each) for each in found)
-        found = _joined(listed, best)
+            return distinct([plain.get(each) or _selector(each) for each in found])
+        found = _joined(found, best)
 
 
 _Conditions = frozenset[tuple[str, Operator, frozenset[str]]]
 _Listed = Mapping[str, tuple[_Conditions, frozenset[str]]]
+"""By each key whose values a selector lists once: its other conditions, and the values."""
 
 
-def _count(selectors: Iterable[_Listed], key: str) -> int:
-    """Return how many selectors were left if all that differ in the values of this one key were joined."""
-    mine = [each.get(key) for each in selectors]
-    return mine.count(None) + len({each[0] for each in mine if each})
+def _counts(selectors: Mapping[_Conditions, _Listed]) -> dict[str, int]:
+    """Return by key how many selectors were left if all that differ in the values of this one key were joined."""
+    groups: dict[str, list[_Conditions]] = defaultdict(list)
+    for listed in selectors.values():
+        for key, (rest, _) in listed.items():
+            groups[key].append(rest)
+    return {key: len(selectors) - len(some) + len(set(some)) for key, some in groups.items()}
 
 
-def _joined(selectors: Mapping[_Conditions, _Listed], key: str) -> set[_Conditions]:
+def _joined(selectors: Mapping[_Conditions, _Listed], key: str) -> dict[_Conditions, _Listed]:
     """Join all selectors that differ in the values of this one key."""
-    groups: dict[_Conditions, list[frozenset[str]]] = defaultdict(list)
-    found: set[_Conditions] = set()
+    groups: dict[_Conditions, list[_Conditions]] = defaultdict(list)
+    found: dict[_Conditions, _Listed] = {}
     for conditions, listed in selectors.items():
         if key in listed:
-            rest, values = listed[key]
-            groups[rest].append(values)
+            groups[listed[key][0]].append(conditions)
         else:
-            found.add(conditions)
+            found[conditions] = listed
     for rest, some in groups.items():
-        found.add(rest | {(key, Operator.IN, frozenset().union(*some))})
+        if len(some) == 1:
+            found[some[0]] = selectors[some[0]]
+        else:
+            values = frozenset().union(*[selectors[each][key][1] for each in some])
+            joined = rest | {(key, Operator.IN, values)}
+            found[joined] = _listed(joined)
     return found
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=65536)
+def _conditions(selector: Selector) -> tuple[_Conditions, _Listed]:
+    labels = {(key, Operator.IN, frozenset([value])) for key, value in selector.match_labels}
+    more = {
+        (each.key, Operator(each.operator), frozenset(each.values)) for each in selector.match_expressions
+    }
+    conditions = frozenset(labels | more)
+    return conditions, _listed(conditions)
+
+
 def _listed(conditions: _Conditions) -> _Listed:
-    """Return, by each key whose values a selector lists once, its other conditions and the values."""
     keys = [key for key, operator, _ in conditions if operator is Operator.IN]
     return {
-        key: (conditions - {(key, operator, values)}, values)
-        for key, operator, values in conditions
-        if operator is Operator.IN and keys.count(key) == 1
+        each[0]: (conditions.difference((each,)), each[2])
+        for each in conditions
+        if each[1] is Operator.IN and keys.count(each[0]) == 1
     }
-
-
-@lru_cache(maxsize=65536)
-def _conditions(selector: Selector) -> _Conditions:
-    labels = {(key, Operator.IN, frozenset([value])) for key, value in selector.match_labels}
-    return frozenset(
-        labels
-        | {(each.key, Operator(each.operator), frozenset(each.values)) for each in selector.match_expressions}
-    )
 
 
 def _selector(conditions: _Conditions) -> Selector:
@@ -140,4 +149,4 @@ def _selector(conditions: _Conditions) -> Selector:
             labels[key] = next(iter(values))
         else:
             rest.append(Requirement(key, operator, tuple(values)))
-    return Selector.of(labels, *rest)
+    return Selector(tuple(labels.items()), tuple(rest))

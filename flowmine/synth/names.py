@@ -14,7 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from publicsuffixlist import PublicSuffixList
@@ -48,7 +48,12 @@ def external(names: Iterable[str], domain: str) -> tuple[str, ...]:
     ('api.stripe.com',)
     """
     plain = {name.lower().rstrip(".") for name in names}
-    return tuple(sorted(name for name in plain if _VALID.fullmatch(name) and not _internal(name, domain)))
+    return tuple(sorted(name for name in plain if _is_external(name, domain)))
+
+
+@lru_cache(maxsize=65536)
+def _is_external(name: str, domain: str) -> bool:
+    return bool(_VALID.fullmatch(name)) and not _internal(name, domain)
 
 
 def _internal(name: str, domain: str) -> bool:
@@ -88,6 +93,7 @@ def _above_suffixes() -> frozenset[str]:
     )
 
 
+@lru_cache(maxsize=65536)
 def registrable(name: str) -> str | None:
     """Return the domain that somebody registered to own the name, or None where the name is a public suffix itself.
 

@@ -123,7 +123,8 @@ def _by_name(places: Mapping[Address, OutsideEnd], options: Options) -> list[Out
         for name in external(end.names, options.cluster_domain):
             ports[name] = ports.get(name, EMPTY) | end.ports
             behind[name].add(one)
-    ranges = {name: bands(each, options) for name, each in ports.items()}
+    listeners = {each: bands(each, options) for each in set(ports.values())}
+    ranges = {name: listeners[each] for name, each in ports.items()}
     ports = {name: ranges[name].widen(each)[0] for name, each in ports.items()}
     groups: dict[PortSet, list[NamedPorts]] = defaultdict(list)
     for each in fold(ports, options):

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 
 from flowmine.labels import CLUSTER_KEY, NAMESPACE_KEY
 from flowmine.policy.model import Direction, Entry, Selector
@@ -121,10 +121,12 @@ def _pods(frame: Frame, subject: int, direction: Direction, peers: Mapping[int, 
     groups: dict[HttpPart, list[int]] = defaultdict(list)
     notes: dict[HttpPart, set[Generalisation]] = defaultdict(set)
     known: dict[Hashable, list[list[int]]] = {}
+    every = chain.from_iterable(rows for peer in peers.values() for rows in peer.rows.values())
+    asking = direction is Direction.INGRESS and not frame.lookups.isdisjoint(every)
     for other, peer in sorted(peers.items()):
         elsewhere = direction is Direction.EGRESS and Direction.INGRESS in frame.closed.get(other, ())
         requests = {} if elsewhere else frame.requests
-        alike = None if requests else _alike(frame, subject, direction, peer, other)
+        alike = None if requests or asking else _alike(frame, subject, direction, peer, other)
         if alike in known:
             for members in known[alike]:
                 members.append(other)
@@ -152,10 +154,9 @@ def _pods(frame: Frame, subject: int, direction: Direction, peers: Mapping[int, 
 
 
 def _alike(frame: Frame, subject: int, direction: Direction, peer: Peer, other: int) -> Hashable:
-    """Return what is equal of peers whose ports come out the same where no requests were seen; None where nothing is."""
+    """Return what is equal of peers whose ports come out the same, where no requests and no lookups were seen."""
     listener = frame.bands.get(other if direction is Direction.EGRESS else subject)
-    asking = direction is Direction.INGRESS and not frame.lookups.isdisjoint(peer.all_rows())
-    return None if asking else (tuple(peer.rows), listener.bands if listener else ())
+    return tuple(peer.rows), listener.bands if listener else ()
 
 
 def _whole_namespaces(
