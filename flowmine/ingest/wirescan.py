@@ -224,13 +224,14 @@ def _read_long(
 ) -> None:
     """Read those fields whose tag, or whose number or length, takes more than two bytes."""
     tag, position = _varint(data, begin[rows])
-    word, position = _varint(data, position)
+    endless = position > len(data)
+    word, position = _varint(data, np.where(endless, begin[rows], position))
     numeric = tag & 7 == NUMBER
     found = np.searchsorted(layout.tags, tag)
     codes[rows] = np.where(layout.tags[found] == tag, layout.places_of_tags[found], len(layout.places))
     content[rows] = np.where(numeric, word, position)
-    too_long = (word < 0) | (word > len(data))
-    after[rows] = np.where(numeric, position, np.where(too_long, len(data), position + word))
+    too_long = endless | (word < 0) | (word > len(data))
+    after[rows] = np.where(numeric & ~endless, position, np.where(too_long, len(data), position + word))
 
 
 def _varint(data: npt.NDArray[np.uint8], position: Ints) -> tuple[Ints, Ints]:

@@ -11,7 +11,11 @@ FOUND: dict[str, tuple[bytes, ...]] = {
         b'{"flow": {"verdict": "DROPPED", "ip_trace_id": {"trace_id": "x"}, "policy_match_type": -9}}\n',
         b'{"lost_events": {"source": [], "first": {}, "last": 5}}\n',
     ),
-    "frame": (b"\xca\x3e\x0d\x08\x01\x10\xfd" + b"\xff" * 8 + b"\x01",),  # a time with -3 nanoseconds
+    "frame": (
+        b"\xca\x3e\x0d\x08\x01\x10\xfd" + b"\xff" * 8 + b"\x01",  # a time with -3 nanoseconds
+        b"\xef" * 11,  # a tag without an end
+        b"\x0a\x0b" + b"\xff" * 11,
+    ),
     "page": (
         b'{"flow": {"uuid": "a", "verdict": "FORWARDED", "IP": {"source": "10.0.0.1", "destination": "10.0.0.2"}, '
         b'"l4": {"TCP": {"destination_port": 80}}, "source": {"labels": ["k8s:a=b"]}, "destination": {"labels": '
