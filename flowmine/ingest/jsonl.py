@@ -103,7 +103,7 @@ class Lines:
             return
         for line, text, last in self._lines(block):
             try:
-                found = [self._record(line, payload) for payload in payloads(text, self._partials)]
+                found = [self._repaired_record(line, payload) for payload in payloads(text, self._partials)]
             except _BAD as error:
                 self._bad(line, error, last)
                 continue
@@ -236,10 +236,21 @@ class Lines:
 
     def _repaired(self, line: int, text: bytes, *, last: bool) -> list[Any]:
         """Read a line whose bytes are not all UTF-8 with the broken ones replaced."""
-        self._ledger.add("skipped", "bytes that are not UTF-8, replaced")
+        return self._lenient(line, self._replaced(line, text), last=last)
+
+    def _repaired_record(self, line: int, payload: bytes) -> tuple[bytes, str, dict[str, Any]]:
+        """Return an event as `_record` does, its bytes that are not UTF-8 replaced."""
+        try:
+            return self._record(line, payload)
+        except UnicodeDecodeError:
+            return self._record(line, self._replaced(line, payload))
+
+    def _replaced(self, line: int, text: bytes) -> bytes:
+        place = f"{self._name}:{line}"
+        self._ledger.add("skipped", "bytes that are not UTF-8, replaced", place=place)
         if self._strict:
-            raise InputError(f"{self._name}:{line}: bytes that are not UTF-8")
-        return self._lenient(line, text.decode("utf-8", "replace").encode(), last=last)
+            raise InputError(f"{place}: bytes that are not UTF-8")
+        return text.decode("utf-8", "replace").encode()
 
     def _payload(self, line: int, payload: bytes) -> Any:
         if self._keep is None:
@@ -280,9 +291,10 @@ class Lines:
                 found = _FIELD.match(str(error))
                 if not found or not _drop(record, found["path"].split(".")):
                     raise
-                self._ledger.add("skipped", f"field {found['path']}: {found['what']}")
+                place = f"{self._name}:{line}"
+                self._ledger.add("skipped", f"field {found['path']}: {found['what']}", place=place)
                 if self._strict:
-                    raise InputError(f"{self._name}:{line}: {error}") from error
+                    raise InputError(f"{place}: {error}") from error
         raise ValueError("too many fields of a wrong type")
 
     def _tell(self, kind: str, record: dict[str, Any]) -> None:

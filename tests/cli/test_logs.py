@@ -39,6 +39,21 @@ def test_each_line_skipped_is_logged_with_its_place_and_why(flawed: str) -> None
     ]
 
 
+@pytest.mark.parametrize("command", ["edges", "flows"])
+def test_each_field_left_out_is_logged_with_its_place(tmp_path: Path, command: str) -> None:
+    """A field of a wrong type, and bytes that are no text, name file and line as well."""
+    broken = {"source": "10.0.0.1", "destination": 5}
+    path = Path(capture(tmp_path / "flows.jsonl", record(0), record(1, IP=broken), record(2, uuid="nöde")))
+    path.write_bytes(path.read_bytes().replace("ö".encode(), b"\xff").replace(b"\\u00f6", b"\xff"))
+    told = CliRunner().invoke(main, [command, str(path), "-q", "-v"]).stderr.splitlines()
+    found = [
+        line.partition("flowmine.ledger: ")[2].removeprefix(f"{path}:") for line in told if "skipped" in line
+    ]
+    assert ["2: skipped: field flow.IP.destination", "3: skipped: bytes that are not UTF-8, replaced"] == [
+        text.partition(": Expected")[0] for text in found
+    ]
+
+
 def test_several_processes_log_what_one_does(tmp_path: Path) -> None:
     """Lines keep their numbers in the file, whichever process read them."""
     good = record(0)
