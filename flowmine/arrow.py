@@ -6,7 +6,8 @@ a DataFrame is asked for. It then makes no Python values of times with nanosecon
 for; a program that imports flowmine may, and is left alone.
 
 Arrow and glibc are told to share one heap and to keep what is free in it for the next batch: with a pool of Arrow's own,
-and a heap of each thread's, a long reading takes 70 MB more, and without keeping a tenth more time.
+and a heap of each thread's, a long reading takes 70 MB more, and without keeping a tenth more time. Once all is read,
+columns come whole and do not come again: what is free then goes back to the system.
 """
 
 import ctypes
@@ -16,7 +17,7 @@ import threading
 from collections.abc import Sequence
 from types import ModuleType
 
-__all__ = ["for_commands", "without_pandas"]
+__all__ = ["after_reading", "for_commands", "without_pandas"]
 
 _HEAPS, _TRIM_THRESHOLD, _MMAP_THRESHOLD = -8, -1, -3
 """Parameters of glibc's ``mallopt`` (malloc.h)."""
@@ -32,6 +33,18 @@ def for_commands() -> None:
     set_allocation(_HEAPS, 1)
     set_allocation(_TRIM_THRESHOLD, 64 << 20)
     set_allocation(_MMAP_THRESHOLD, 32 << 20)
+
+
+def after_reading() -> None:
+    """Give back what batches needed, and from now on each large column as soon as it is not needed any more.
+
+    Do nothing in programs that import flowmine, or where there is another allocator.
+    """
+    if _processes_commands:
+        set_allocation(_MMAP_THRESHOLD, 1 << 20)
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+        if trim is not None:
+            trim(0)
 
 
 def set_allocation(parameter: int, value: int) -> None:

@@ -1,5 +1,6 @@
 """Where a command's data goes: stdout for people or for pipes, or a path, written beside and renamed."""
 
+import io
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,7 +34,10 @@ def write_lines(lines: Iterable[str], out: Path | None) -> None:
         for line in lines:
             stdout.write(line + "\n")
     else:
-        write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"), out)
+        text = io.BytesIO()  # the whole as one text, and as bytes, would take twice as much
+        for line in lines:
+            text.write(f"{line}\n".encode("utf-8", "backslashreplace"))
+        write_bytes(text.getvalue(), out)
 
 
 def write_bytes(data: bytes, out: Path | None) -> None:

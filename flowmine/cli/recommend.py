@@ -1,15 +1,14 @@
 """`flowmine recommend`: the least-privilege policies for the workloads of a capture, proved before they are written."""
 
-import gc
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowmine.cli.collecting import uncollected
 from flowmine.cli.exitcodes import FailOn, fails_on, reading_classes
 from flowmine.cli.filterlist import OPTIONS
 from flowmine.cli.inputs import Capture, capture_inputs
@@ -196,7 +195,7 @@ def recommend(
             options = replace(
                 options, cilium=oldest_version(reading.source.ledger.versions) or options.cilium
             )
-        with _uncollected():
+        with uncollected():
             found = advise(edges, options, scope)
         for line in told(found, rollout=asked["stage"] != "enforce"):
             reading.tell(line)
@@ -232,18 +231,6 @@ def _need_essentials(ledger: "Ledger") -> None:
     """Raise InputError where a capture has nothing to write rules of: text has no labels, a field mask left all out."""
     if ledger.texts or _ESSENTIAL & {*ledger.masked}:
         raise InputError(f"no policy can be recommended: {ledger.mask_advice()}")
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Leave reference cycles alone meanwhile: the synthesis makes few, and looking for them is a fifth of its time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _scope(asked: Mapping[str, Any]) -> "Scope":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowmine.cli.collecting import uncollected
 from flowmine.cli.display import show_table, write_lines
 from flowmine.cli.exitcodes import FailOn, fails_on, reading_classes
 from flowmine.cli.filters import FilteredCommand
@@ -80,7 +81,8 @@ def simulate(
     with capture.reading(selection, columns=(*COLUMNS, *REQUEST_COLUMNS)) as reading:
         edges = reading.edges(requests=True)
         before = agents.in_force(now, edges) if now else None
-        found = advise(edges, agents.in_force(tried, edges), before)
+        with uncollected():
+            found = advise(edges, agents.in_force(tried, edges), before)
         for line in simulation_lines(found):
             reading.tell(line)
         reading.end()

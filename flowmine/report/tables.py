@@ -38,7 +38,7 @@ class Table:
 
 def clean(text: str) -> str:
     """Return the text with control characters shown: what came from a capture never drives a terminal."""
-    return text.translate(_CONTROLS)
+    return text if text.isprintable() else text.translate(_CONTROLS)
 
 
 def fitted(table: Table, width: int, gap: int = 3) -> Table:

@@ -3,6 +3,7 @@
 import logging
 import os
 
+from flowmine.arrow import after_reading
 from flowmine.edges import MAX_PEERS, Edges, FlowSource, Parts, Sums, settle
 from flowmine.edges import gather as gather_inline
 from flowmine.errors import UsageError
@@ -32,7 +33,10 @@ def aggregate(
     parts = gather(
         source, jobs=jobs, engine=engine, scheduler=scheduler, requests=requests, max_peers=max_peers
     )
-    return settle(parts, source.endpoints, source.pods, source.ledger.table(), complete=complete)
+    after_reading()
+    edges = settle(parts, source.endpoints, source.pods, source.ledger.table(), complete=complete)
+    after_reading()
+    return edges
 
 
 def gather(
