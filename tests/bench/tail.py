@@ -18,7 +18,6 @@ from typing import Any
 import click
 
 from tests.bench.edges import made
-from tests.bench.feeder import serve
 from tests.bench.measure import Measured, measure
 
 _TENTHS = 10
@@ -83,7 +82,7 @@ def _request() -> bytes:
 
 def count(address: str) -> dict[str, float]:
     """Count with a bare stub of grpcio, its fastest way of reading."""
-    import grpc
+    import grpc.experimental
 
     options = [(grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1)]
     with grpc.insecure_channel(address, options) as channel:
@@ -115,6 +114,9 @@ def _rates(flows: int, start: float, before: float) -> dict[str, float]:
 @contextmanager
 def served(path: Path, flows: int) -> Iterator[str]:
     """Serve so many flows, in a process of its own; yield the address."""
+    # not at the top: it imports Arrow, which a client must not before it says how it uses it (`for_commands`)
+    from tests.bench.feeder import serve
+
     context = multiprocessing.get_context("spawn")
     told, until = context.Queue(), context.Queue()
     server = context.Process(target=serve, args=(str(path), flows, told, until))
