@@ -63,23 +63,25 @@ def orient(table: pa.Table, known: pa.Table) -> tuple[pa.Table, pa.Table]:
     protocol, state, has_port, high, low = _unpack(table["ports"].to_numpy())
     forward, reply = _decide(table, known, protocol, state, high, low)
     swapped = pa.array(reply)
-    number = pc.if_else(
-        pa.array(has_port == 1),
-        pa.array(np.where(reply, high, low).astype(np.int32)),
-        pa.scalar(-1, pa.int32()),
-    )
+    number = np.where(has_port == 1, np.where(reply, high, low).astype(np.int32), np.int32(-1))
+
+    def either(own: str, other: str) -> pa.ChunkedArray:
+        return pc.if_else(swapped, table[other], table[own]) if reply.any() else table[own]
+
     columns = {
-        "initiator": pc.if_else(swapped, table["b"], table["a"]),
-        "responder": pc.if_else(swapped, table["a"], table["b"]),
+        "initiator": either("a", "b"),
+        "responder": either("b", "a"),
         "protocol": pa.array(protocol.astype(np.int8)),
-        "port": number,
-        "initiator_ip": pc.if_else(swapped, table["b_ip"], table["a_ip"]),
-        "responder_ip": pc.if_else(swapped, table["a_ip"], table["b_ip"]),
+        "port": pa.array(number),
+        "initiator_ip": either("a_ip", "b_ip"),
+        "responder_ip": either("b_ip", "a_ip"),
         "swapped": swapped,
     }
     rest = {name: table[name] for name in table.schema.names if name not in _CONNECTION}
-    settled = pa.array(forward | reply)
-    return pa.table({**columns, **rest}).filter(settled), table.filter(pc.invert(settled))
+    made, settled = pa.table({**columns, **rest}), pa.array(forward | reply)
+    if pc.all(settled).as_py():
+        return made, table.slice(0, 0)
+    return made.filter(settled), table.filter(pc.invert(settled))
 
 
 def _decide(

@@ -54,12 +54,13 @@ def settle(
     deniers, _ = orient(parts.deniers, known)
     requests, _ = orient(parts.requests, known)
     edges = tables.edges(rows, drops, parts.services)
+    rows = tables.placed(rows, edges)
     return Edges(
         edges=tables.typed(edges),
         names=tables.names(parts.names),
-        hours=tables.hours(rows, edges),
+        hours=tables.hours(rows),
         reasons=tables.reasons(drops, deniers, edges),
-        samples=tables.samples(rows, edges),
+        samples=tables.samples(rows),
         requests=tables.requests(requests, edges),
         endpoints=endpoints.sort_by("id"),
         pods=pods.sort_by([(name, "ascending") for name in ("endpoint", "namespace", "pod_name")]),

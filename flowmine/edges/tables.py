@@ -1,6 +1,6 @@
 """The tables of a settled capture, made from oriented rows: EDGES and those beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,7 @@ __all__ = [
     "edges",
     "hours",
     "names",
+    "placed",
     "reasons",
     "requests",
     "samples",
@@ -45,6 +46,8 @@ _LATEST = ("last", "last_arrived", "last_left", "last_replied", "last_denied")
 def unswapped(rows: pa.Table) -> pa.Table:
     """Turn what packets that proved to be replies say into terms of their connection: seen or sent, it is an answer."""
     swapped = rows["swapped"]
+    if not pc.any(swapped).as_py():
+        return rows.drop_columns(["swapped"])
     nothing, never = pa.scalar(0, pa.uint64()), pa.scalar(None, rows.schema.field("last").type)
     answered = pc.add(rows["arrived"], rows["left"])
     when = pc.max_element_wise(rows["last_arrived"], rows["last_left"])
@@ -75,20 +78,28 @@ def edges(rows: pa.Table, drops: pa.Table, services: pa.Table) -> pa.Table:
     """Group rows into edges, sorted by key; keys still in their plain form, with ``outcome`` decided."""
     aggregates = [*((n, "sum") for n in _COUNTS), ("first", "min"), *((n, "max") for n in _LATEST)]
     table = _group(rows, _KEY, aggregates)
-    for name, counted in _drop_counts(drops).items():
-        table = _joined(table, counted, name)
+    for counted in _drop_counts(drops):
+        table = _joined(table, counted)
     table = _answered(table, _pairs(services))
     return _sorted(_decided(table), _KEY)
 
 
-def _joined(table: pa.Table, found: pa.Table, name: str, keys: Sequence[str] = _KEY) -> pa.Table:
-    made = table.join(found, keys=list(keys), join_type="left outer", use_threads=False)
-    if pa.types.is_unsigned_integer(made.schema.field(name).type):  # a count; times stay null
-        made = made.set_column(made.schema.get_field_index(name), name, pc.fill_null(made[name], 0))
-    return made
+def _joined(table: pa.Table, found: pa.Table, keys: Sequence[str] = _KEY) -> pa.Table:
+    """Add the other columns of what was found for some keys, each once; what was not found counts 0, or is null."""
+    index = table.select(keys).append_column("place", pa.array(np.arange(table.num_rows)))
+    at = index.join(found, keys=list(keys), join_type="inner", use_threads=False).combine_chunks()
+    row = np.full(table.num_rows, -1, np.int64)
+    row[at["place"].to_numpy()] = np.arange(at.num_rows)
+    rows = pa.array(row, mask=row < 0)
+    for name in found.schema.names:
+        if name not in keys:
+            column = at[name].take(rows)
+            count = pa.types.is_unsigned_integer(column.type)  # times stay null
+            table = table.append_column(name, pc.fill_null(column, 0) if count else column)
+    return table
 
 
-def _drop_counts(drops: pa.Table) -> dict[str, pa.Table]:
+def _drop_counts(drops: pa.Table) -> Iterator[pa.Table]:
     """Count drops by what they mean. One drop may be told by a drop event, a verdict event or both: the larger counts."""
     counted = _denials(drops)
     policy = pc.is_in(counted["drop_reason"], value_set=pa.array(POLICY_REASONS))
@@ -100,13 +111,10 @@ def _drop_counts(drops: pa.Table) -> dict[str, pa.Table]:
         "dropped_ingress": pc.and_(pc.and_(policy, forward), pc.invert(egress)),
         "other_drops": pc.and_(other, pc.invert(pc.and_(policy, forward))),
     }
-    made = {
-        name: _group(counted.filter(mask), _KEY, [("count", "sum")]).rename_columns([*_KEY, name])
-        for name, mask in chosen.items()
-    }
+    for name, mask in chosen.items():
+        yield _group(counted.filter(mask), _KEY, [("count", "sum")]).rename_columns([*_KEY, name])
     last = counted.filter(pc.and_(policy, forward))
-    made["last_drop"] = _group(last, _KEY, [("last", "max")]).rename_columns([*_KEY, "last_drop"])
-    return made
+    yield _group(last, _KEY, [("last", "max")]).rename_columns([*_KEY, "last_drop"])
 
 
 def _denials(drops: pa.Table) -> pa.Table:
@@ -132,15 +140,14 @@ def _answered(table: pa.Table, pairs: pa.Table) -> pa.Table:
 
     Where several edges could have been meant, none is.
     """
-    table = table.join(pairs, keys=_PAIR, join_type="left outer", use_threads=False)
+    table = _joined(table, pairs, _PAIR)
     answers = pc.fill_null(table["answers"], 0)
     denied = pc.add(table["dropped_egress"], table["dropped_ingress"])
     seen = pc.add(pc.add(table["arrived"], table["replied"]), denied)
     waiting = pc.and_(pc.and_(pc.greater(answers, 0), pc.equal(seen, 0)), pc.greater(table["left"], 0))
-    table = table.append_column("waiting", waiting.cast(pa.int64()))
-    rivals = _group(table.select([*_PAIR, "waiting"]), _PAIR, [("waiting", "sum")])
-    table = table.join(rivals.rename_columns([*_PAIR, "rivals"]), keys=_PAIR, use_threads=False)
-    meant = pc.and_(pc.equal(table["waiting"], 1), pc.equal(table["rivals"], 1))
+    rivals = table.select(_PAIR).append_column("rivals", waiting.cast(pa.uint64())).filter(waiting)
+    table = _joined(table, _group(rivals, _PAIR, [("rivals", "sum")]), _PAIR)
+    meant = pc.and_(waiting, pc.equal(table["rivals"], 1))
     changed = {
         "replied": pc.if_else(meant, pc.fill_null(table["answers"], 0), table["replied"]),
         "last_replied": pc.if_else(meant, table["last_answer"], table["last_replied"]),
@@ -218,19 +225,23 @@ def _placed(table: pa.Table, edges: pa.Table) -> pa.Table:
     return table.join(index, keys=_KEY, join_type="inner", use_threads=False).drop_columns(_KEY)
 
 
-def hours(rows: pa.Table, edges: pa.Table) -> pa.Table:
-    """Return HOURS; events without a time are in none."""
-    dated = rows.filter(pc.greater_equal(rows["hour"], 0))
-    table = _placed(_group(dated, [*_KEY, "hour"], [("events", "sum")]), edges)
-    return _sorted(table.select(HOURS.names), HOURS.names).cast(HOURS)
+def placed(rows: pa.Table, edges: pa.Table) -> pa.Table:
+    """Return what `hours` and `samples` need of rows, with the ``edge`` of each."""
+    return _placed(rows.select([*_KEY, "hour", "events", "first", "uuid"]), edges)
 
 
-def samples(rows: pa.Table, edges: pa.Table) -> pa.Table:
-    """Return SAMPLES: of each edge the earliest event of each of its `SAMPLES_KEPT` earliest hours."""
-    ordered = rows.select([*_KEY, "hour", "first", "uuid"]).sort_by(
+def hours(rows: pa.Table) -> pa.Table:
+    """Return HOURS of the rows `placed`; events without a time are in none."""
+    dated = rows.select(HOURS.names).filter(pc.greater_equal(rows["hour"], 0))
+    return _sorted(_group(dated, ["edge", "hour"], [("events", "sum")]), HOURS.names).cast(HOURS)
+
+
+def samples(rows: pa.Table) -> pa.Table:
+    """Return SAMPLES of the rows `placed`: of each edge the earliest event of each of its `SAMPLES_KEPT` earliest hours."""
+    ordered = rows.select(["edge", "hour", "first", "uuid"]).sort_by(
         [("first", "ascending"), ("uuid", "ascending")]
     )
-    table = _placed(_group(ordered, [*_KEY, "hour"], [("first", "first"), ("uuid", "first")]), edges)
+    table = _group(ordered, ["edge", "hour"], [("first", "first"), ("uuid", "first")])
     table = _sorted(
         table.rename_columns(["time" if n == "first" else n for n in table.schema.names]),
         ["edge", "time", "uuid"],
