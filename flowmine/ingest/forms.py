@@ -117,4 +117,4 @@ def _text(value: object) -> str:
 def _number(value: object) -> int:
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value[:20])
-    return value if isinstance(value, int) and 0 <= value < 1 << 32 else 0
+    return value if type(value) is int and 0 <= value < 1 << 32 else 0  # true is no number here

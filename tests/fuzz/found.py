@@ -11,6 +11,7 @@ FOUND: dict[str, tuple[bytes, ...]] = {
         b'{"flow": {"verdict": "DROPPED", "ip_trace_id": {"trace_id": "x"}, "policy_match_type": -9}}\n',
         b'{"lost_events": {"source": [], "first": {}, "last": 5}}\n',
     ),
+    "json": (b'{"flow": {"IP": {"source": "10.0.0.1"}, "source": {"identity": true, "labels": ["k8s:a=b"]}}}\n',),
     "frame": (
         b"\xca\x3e\x0d\x08\x01\x10\xfd" + b"\xff" * 8 + b"\x01",  # a time with -3 nanoseconds
         b"\xef" * 11,  # a tag without an end
