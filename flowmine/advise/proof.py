@@ -130,7 +130,8 @@ def _needed(side: SideJudgement, mine: NDArray[np.bool_]) -> set[int]:
     entries = side.subjects.rows.entry[side.pair_row]
     asked = np.zeros(len(side.outcome), bool)
     asked[side.question[mine]] = True
-    pairs = np.unique(np.stack([side.pair_question, entries], axis=1)[asked[side.pair_question]], axis=0)
-    questions, counts = np.unique(pairs[:, 0], return_counts=True)
-    alone = np.isin(pairs[:, 0], questions[counts == 1])
-    return {int(entry) for entry in pairs[alone, 1]}
+    count = int(entries.max()) + 1
+    pairs = np.unique((side.pair_question * count + entries)[asked[side.pair_question]])
+    question, entry = np.divmod(pairs, count)
+    alone = np.bincount(question, minlength=1)[question] == 1
+    return set(entry[alone].tolist())

@@ -23,60 +23,80 @@ __all__ = ["Bools", "LabelTable", "Peers", "match_peers"]
 Bools = npt.NDArray[np.bool_]
 Bits = npt.NDArray[np.uint8]
 
+_Key = tuple[str, str]
+"""A label's source and key."""
+
 
 class LabelTable:
-    """Many label sets at once: a term or a conjunction of terms answers with one boolean for each set."""
+    """Many label sets at once: a term or a conjunction of terms answers with one boolean, or one bit, for each set."""
 
     def __init__(self, label_sets: Sequence[tuple[Label, ...]]) -> None:
         """Take distinct label sets, each sorted."""
         self._label_sets = label_sets
         self.size = len(label_sets)
         """How many label sets there are."""
-        self._values: dict[str, int] = {}
-        columns: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
-        self._known: dict[Term, Bools] = {}
+        self._columns: dict[_Key, dict[str, list[int]]] = {}
+        self._having: dict[tuple[_Key, str], Bits] = {}
+        self._known: dict[Term, Bits] = {}
+        last: dict[_Key, int] = {}
         for number, labels in enumerate(label_sets):
             for label in labels:
-                value = self._values.setdefault(label.value, len(self._values))
-                for source in (label.source, ANY_SOURCE):
-                    rows, values = columns.setdefault((source, label.key), ([], []))
-                    if not rows or rows[-1] != number:
-                        rows.append(number)
-                        values.append(value)
-        self._columns = {
-            key: (np.array(rows, np.int64), np.array(values, np.int64))
-            for key, (rows, values) in columns.items()
-        }
-        nothing = np.zeros(0, np.int64)
-        self._nothing = nothing, nothing
+                for key in ((label.source, label.key), (ANY_SOURCE, label.key)):
+                    if last.get(key) != number:
+                        last[key] = number
+                        self._columns.setdefault(key, {}).setdefault(label.value, []).append(number)
 
     def all_hold(self, terms: Iterable[Term]) -> Bools:
         """Return for each label set whether all terms hold."""
-        holds = np.ones(self.size, np.bool_)
+        holds = np.full(-(-self.size // 8), 255, np.uint8)
         for term in terms:
-            holds &= self.holds(term)
-        return holds
+            holds &= self._holds(term)
+        return np.unpackbits(holds, count=self.size).view(np.bool_)
 
-    def holds(self, term: Term) -> Bools:
+    def every(self, conjunctions: Sequence[Sequence[Term]]) -> Bits:
+        """Return a table of bits, a row a conjunction and a column a label set: do all its terms hold."""
+        places: dict[Term, int] = {}
+        numbers = [[places.setdefault(term, len(places)) for term in terms] for terms in conjunctions]
+        width = -(-self.size // 8)
+        holds = np.full((len(places) + 1, width), 255, np.uint8)  # what fills a short row up is the last
+        for term, place in places.items():
+            holds[place] = self._holds(term)
+        found = np.full((len(numbers), width), 255, np.uint8)
+        for nth in range(max(map(len, numbers), default=0)):
+            found &= holds[[each[nth] if nth < len(each) else -1 for each in numbers]]
+        return found
+
+    def _holds(self, term: Term) -> Bits:
         """Return for each label set whether one term holds; see `Term` for the table of operators."""
         known = self._known.get(term)
         if known is None:
             known = self._known[term] = self._evaluate(term)
         return known
 
-    def _evaluate(self, term: Term) -> Bools:
+    def _evaluate(self, term: Term) -> Bits:
         if term.source == "cidr":  # looks at prefixes by containment, not by key
-            return np.array([term.matches(labels) for labels in self._label_sets], np.bool_)
-        rows, values = self._columns.get((term.source, term.key), self._nothing)
-        absent_holds = term.operator in (Operator.NOT_IN, Operator.DOES_NOT_EXIST)
-        holds = np.full(self.size, absent_holds)
+            return np.packbits(np.array([term.matches(labels) for labels in self._label_sets], np.bool_))
+        key = term.source, term.key
+        column = self._columns.get(key, {})
         if term.operator in (Operator.EXISTS, Operator.DOES_NOT_EXIST):
-            holds[rows] = not absent_holds
+            found = self._at([row for rows in column.values() for row in rows])
         else:
-            wanted = np.zeros(len(self._values), np.bool_)
-            wanted[[self._values[value] for value in term.values if value in self._values]] = True
-            holds[rows] = wanted[values] ^ absent_holds
-        return holds
+            found = self._at([])
+            for value in term.values:
+                if value in column:
+                    found |= self._of(key, value)
+        return ~found if term.operator in (Operator.NOT_IN, Operator.DOES_NOT_EXIST) else found
+
+    def _of(self, key: _Key, value: str) -> Bits:
+        known = self._having.get((key, value))
+        if known is None:
+            known = self._having[key, value] = self._at(self._columns[key][value])
+        return known
+
+    def _at(self, rows: list[int]) -> Bits:
+        holds = np.zeros(self.size, np.bool_)
+        holds[rows] = True
+        return np.packbits(holds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +172,7 @@ def match_peers(index: Index, identities: Sequence[Identity], table: LabelTable,
     first, class_of_party = distinct(label_sets, place_of, names_of)
     labels = {number: atom.terms for number, atom in enumerate(index.atoms) if isinstance(atom, LabelAtom)}
     atom_row = {number: row for row, number in enumerate(labels)}
-    by_atom = np.zeros((len(labels), -(-table.size // 8)), np.uint8)
-    for row, terms in enumerate(labels.values()):
-        by_atom[row] = np.packbits(table.all_hold(terms))
+    by_atom = table.every(list(labels.values()))
     count = len(index.peer_lists)
     by_label = np.zeros((count + 1, by_atom.shape[1]), np.uint8)
     by_label[-1] = 255
