@@ -17,9 +17,16 @@ import threading
 from collections.abc import Sequence
 from types import ModuleType
 
-__all__ = ["after_reading", "for_commands", "without_pandas"]
+__all__ = [
+    "MMAP_THRESHOLD",
+    "TRIM_THRESHOLD",
+    "after_reading",
+    "for_commands",
+    "set_allocation",
+    "without_pandas",
+]
 
-_HEAPS, _TRIM_THRESHOLD, _MMAP_THRESHOLD = -8, -1, -3
+_HEAPS, TRIM_THRESHOLD, MMAP_THRESHOLD = -8, -1, -3
 """Parameters of glibc's ``mallopt`` (malloc.h)."""
 
 _processes_commands = False
@@ -31,8 +38,8 @@ def for_commands() -> None:
     _processes_commands = True
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # Arrow reads it when it is imported
     set_allocation(_HEAPS, 1)
-    set_allocation(_TRIM_THRESHOLD, 64 << 20)
-    set_allocation(_MMAP_THRESHOLD, 32 << 20)
+    set_allocation(TRIM_THRESHOLD, 64 << 20)
+    set_allocation(MMAP_THRESHOLD, 32 << 20)
 
 
 def after_reading() -> None:
@@ -41,7 +48,7 @@ def after_reading() -> None:
     Do nothing in programs that import flowmine, or where there is another allocator.
     """
     if _processes_commands:
-        set_allocation(_MMAP_THRESHOLD, 1 << 20)
+        set_allocation(MMAP_THRESHOLD, 1 << 20)
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
         if trim is not None:
             trim(0)
