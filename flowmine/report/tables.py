@@ -58,15 +58,14 @@ def fitted(table: Table, width: int, gap: int = 3) -> Table:
 
 def plain_lines(table: Table) -> Iterator[str]:
     """Yield the heading and a line a row, columns aligned, two spaces between, none at the end of a line."""
-    rows = [tuple(column.heading.upper() for column in table.columns)]
-    rows += [tuple(clean(cell) for cell in row) for row in table.rows]
-    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    rows = (tuple(column.heading.upper() for column in table.columns), *table.rows)
+    widths = [max(len(clean(cell)) for cell in cells) for cells in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(_aligned(row, widths, table.columns)).rstrip()
 
 
-def _aligned(row: Sequence[str], widths: Iterable[int], columns: Iterable[Column]) -> Iterator[str]:
-    for cell, width, column in zip(row, widths, columns, strict=True):
+def _aligned(row: Iterable[str], widths: Iterable[int], columns: Iterable[Column]) -> Iterator[str]:
+    for cell, width, column in zip(map(clean, row), widths, columns, strict=True):
         yield cell.rjust(width) if column.number else cell.ljust(width)
 
 
