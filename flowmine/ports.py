@@ -82,6 +82,8 @@ class PortSet:
 
     def __and__(self, other: "PortSet") -> "PortSet":
         """Return what is in both."""
+        if self.intervals == other.intervals:
+            return self
         return PortSet(
             tuple(
                 Interval(one.protocol, max(one.low, two.low), min(one.high, two.high))
@@ -93,7 +95,7 @@ class PortSet:
 
     def __sub__(self, other: "PortSet") -> "PortSet":
         """Return what is in this set and not in the other."""
-        left = self.intervals
+        left = self.intervals if self.intervals != other.intervals else ()
         for hole in other.intervals:
             left = tuple(part for interval in left for part in _cut(interval, hole))
         return PortSet(left)

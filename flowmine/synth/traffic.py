@@ -1,8 +1,8 @@
 """The edges of a capture as the synthesis reads them: one link an edge, its ends resolved to workloads."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -53,28 +53,23 @@ class Spot:
     party: int = UNKNOWN_ID
     cluster: str = ""
     is_own_node: bool = False
+    key: SpotKey = field(init=False, compare=False, repr=False)
+    """What tells one end from another, whichever pod or identity of it was seen."""
+
+    def __post_init__(self) -> None:
+        ip = "" if self.entity or self.workload >= 0 else self.ip
+        object.__setattr__(self, "key", (self.cluster, self.workload, self.entity, ip))
 
     @property
     def is_nameable(self) -> bool:
         """Tell whether a policy can name this end."""
         return self.workload >= 0 or bool(self.entity or self.ip)
 
-    @property
-    def key(self) -> SpotKey:
-        """What tells one end from another, whichever pod or identity of it was seen."""
-        return (
-            self.cluster,
-            self.workload,
-            self.entity,
-            "" if self.entity or self.workload >= 0 else self.ip,
-        )
 
-
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """One edge: who calls whom on which port (ICMP: with which type), how often, and what became of it.
 
-    ``first`` and ``last`` are nanoseconds since the epoch.
+    ``first`` and ``last`` are nanoseconds since the epoch. It is a tuple because there are as many as edges.
     """
 
     row: int
@@ -109,16 +104,16 @@ def links(edges: pa.Table, universe: Universe, workloads: Workloads) -> Iterator
     for row, (source, target, protocol, port, source_ip, target_ip, *rest) in enumerate(_values(edges)):
         outcome, events, delivered, refused, first, last = rest
         yield Link(
-            row=row,
-            source=spot(source, source_ip),
-            target=spot(target, target_ip),
-            protocol=words.setdefault(protocol, protocol),
-            port=port,
-            outcome=words.setdefault(outcome, outcome),
-            events=delivered or events,
-            first=first,
-            last=last,
-            refused=refused > 0,
+            row,
+            spot(source, source_ip),
+            spot(target, target_ip),
+            words.setdefault(protocol, protocol),
+            port,
+            words.setdefault(outcome, outcome),
+            delivered or events,
+            first,
+            last,
+            refused > 0,
         )
 
 
