@@ -14,6 +14,8 @@ from flowmine.cli.serveroptions import Live, live_of, server_options
 from flowmine.cli.window import remembered
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from flowmine.edges import Edges
     from flowmine.ingest import Source
     from flowmine.ingest.filters import Selection
@@ -53,19 +55,23 @@ class Reading:
             complete=complete,
             max_peers=self.scale.max_peers,
         )
+        self.tell_folded(found.ledger, self.scale.max_peers)
+        return found
+
+    def tell_folded(self, ledger: "pa.Table", most: int) -> None:
+        """Tell where peers were folded, of whom no more than ``most`` are kept of each workload."""
         folded = [
             (row["source"], row["count"])
-            for row in found.ledger.select(["kind", "source", "count"]).to_pylist()
+            for row in ledger.select(["kind", "source", "count"]).to_pylist()
             if row["kind"] == "folded"
         ]
         if folded:
             names = ", ".join(name for name, _ in sorted(folded, key=lambda one: (-one[1], one[0]))[:_NAMED])
             self.tell(
                 f"{sum(count for _, count in folded):,} events were with peers beyond --max-peers "
-                f"{self.scale.max_peers:,} of a workload, and are in no edge: {names}"
+                f"{most:,} of a workload, and are in no edge: {names}"
                 f"{f' and {len(folded) - _NAMED:,} more' if len(folded) > _NAMED else ''}"
             )
-        return found
 
     def end(self) -> None:
         """Take the bar away: all is read, and what the command prints now stands above the closing summary."""

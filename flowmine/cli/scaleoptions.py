@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from flowmine.cli.inputs import Capture
 
-__all__ = ["Scale", "scale_options"]
+__all__ = ["Scale", "peers_option", "scale_options"]
 
 _MAX_PEERS = 50_000
 """`flowmine.edges.MAX_PEERS`, without the cost of importing it."""
@@ -24,6 +24,17 @@ class Scale:
     engine: str = "processes"
     scheduler: str | None = None
     max_peers: int = _MAX_PEERS
+
+
+peers_option = click.option(
+    "--max-peers",
+    type=click.IntRange(min=1),
+    default=_MAX_PEERS,
+    show_default=True,
+    metavar="N",
+    help="Peers kept of each workload; what more there are is counted and told.",
+)
+"""For a command that is called with ``max_peers``."""
 
 
 def scale_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,14 +59,7 @@ def scale_options(function: Callable[..., Any]) -> Callable[..., Any]:
         metavar="ADDRESS",
         help="With --engine dask: the scheduler (default: one of its own, here).",
     )
-    @click.option(
-        "--max-peers",
-        type=click.IntRange(min=1),
-        default=_MAX_PEERS,
-        show_default=True,
-        metavar="N",
-        help="Peers kept of each workload; what more there are is counted and told.",
-    )
+    @peers_option
     @wraps(function)
     def command(
         capture: "Capture",

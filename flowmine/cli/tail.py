@@ -17,6 +17,7 @@ from flowmine.cli.fromcluster import FromCluster, cluster_options
 from flowmine.cli.inputs import Capture, capture_inputs
 from flowmine.cli.policiesinforce import Agents, agent_options
 from flowmine.cli.running import BATCH_ROWS, followed, give_memory_back, seconds, stopping
+from flowmine.cli.scaleoptions import peers_option
 from flowmine.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ _DURATION: dict[str, Any] = {"callback": seconds, "metavar": "DURATION"}
     "--cilium", metavar="VERSION", help="Write for this version (default: the oldest that was seen)."
 )
 @click.option("--metrics-port", metavar="[HOST:]PORT", help="Serve Prometheus metrics at /metrics.")
+@peers_option
 @click.option("--settle", **_DURATION, help="Tell when nothing new was seen for so long.")
 @click.option("--until-settled", is_flag=True, help="With --settle: end then.")
 @click.option("--every", **_DURATION, default="5s", show_default=True, help="How often to look for changes.")
@@ -105,6 +107,8 @@ def tail(capture: Capture, selection: "Selection", failing: FailOn, **asked: Any
         for tick in _show(stack, view, reading.source.names)(ticks):
             _retained(folder, asked["retain"], capture.quiet)
             last = tick
+        if made.ledger is not None:
+            reading.tell_folded(made.ledger, asked["max_peers"])
         reading.tell(
             f"{last.tally.edges:,} edges known, {last.tally.changes['edge']:,} of them new in this run"
         )
@@ -150,6 +154,7 @@ def _state(stack: ExitStack, path: Path | None) -> tuple["Folder | None", Any]:
 
 
 def _tail(source: Any, selection: str, asked: dict[str, Any], folder: "Folder | None", before: Any) -> "Tail":
+    from flowmine.edges import Sums
     from flowmine.live.feed import Feed
     from flowmine.live.state import Store
     from flowmine.live.tail import Every, Tail
@@ -161,7 +166,7 @@ def _tail(source: Any, selection: str, asked: dict[str, Any], folder: "Folder | 
     return Tail(
         feed,
         Every(look=asked["every"], settle=asked["settle"]),
-        requests=requests,
+        how=Sums(requests, asked["max_peers"]),
         before=before,
         store=Store(folder, clock=time.monotonic, requests=requests) if folder else None,
         in_force=_policies(asked),

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+
 from flowmine.advise.inforce import InForce
 from flowmine.advise.recorded import recorded
 from flowmine.advise.rulings import rulings
-from flowmine.edges import Edges, Parts, empty, merge, partial, settle
+from flowmine.edges import Edges, Parts, Sums, empty, merge, partial, settle
 from flowmine.errors import FlowmineError, InputError
 from flowmine.ingest.intern import Endpoints
 from flowmine.ledger import Ledger
@@ -89,7 +91,7 @@ class Tail:
         feed: Feed,
         every: Every,
         *,
-        requests: bool = False,
+        how: Sums | None = None,
         before: Before | None = None,
         store: Store | None = None,
         in_force: Callable[[Edges], InForce | None] = lambda _: None,
@@ -98,16 +100,17 @@ class Tail:
     ) -> None:
         """Follow ``feed``, beginning with what earlier runs left (``before``), and keep edges in ``store``.
 
+        ``how`` is what is told of requests, and how many peers of each workload are kept;
         ``in_force`` returns the policies to judge new edges by, ``outlet`` is where recommendations go.
         """
-        self._feed, self._every, self._requests = feed, every, requests
+        self._feed, self._every, self._how = feed, every, how or Sums()
         self._store, self._in_force, self._outlet = store, in_force, outlet
         self._clocks = clocks or Clocks()
         self._before = before
         self._ends = Endpoints()
         if before is not None:
             self._ends.absorb(before.endpoints, before.pods)
-        self._base = folded(before.parts if before else empty())
+        self._base = folded(self._how.of(before.parts if before else empty()))
         self._timeless = timeless(self._base)
         self._open, self._fresh = empty(), list[Parts]()
         self._known = Known()
@@ -116,6 +119,8 @@ class Tail:
         self._unkept = False
         self._gaps: dict[tuple[str, str, str], int] = {}
         self.tally = Tally()
+        self.ledger: pa.Table | None = None
+        """How far all can be trusted that the last look saw."""
         now = self._clocks.elapsed()
         self._look = _Due(every.look, now + every.look)
         self._checkpoint = _Due(every.checkpoint, now + every.checkpoint)
@@ -137,7 +142,7 @@ class Tail:
             self.tally.add(batch, self._clocks.now())
             if batch.num_rows:
                 self._unkept = True
-                self._fresh.append(partial(batch, requests=self._requests))
+                self._fresh.append(partial(batch, requests=self._how.requests))
             if len(self._fresh) >= _MERGE_EVERY or self._look.is_due(self._clocks.elapsed()):
                 self._gather()
             began = self._clocks.elapsed()
@@ -157,7 +162,7 @@ class Tail:
     @property
     def edges(self) -> Edges:
         """All that is known, settled, with the hours in which it was seen."""
-        return self._settled(merge([self._base, self._open, *self._fresh]))
+        return self._settled(self._how.of(self._base, self._open, *self._fresh))
 
     def _gather(self) -> None:
         """Add what is new to the open window and to what looks see; let a window that is full be closed at once.
@@ -167,8 +172,8 @@ class Tail:
         if not self._fresh:
             return
         new, self._fresh = merge(self._fresh), []
-        self._timeless = merge([self._timeless, timeless(new)])
-        self._open = merge([self._open, new])
+        self._timeless = self._how.of(self._timeless, timeless(new))
+        self._open = self._how.of(self._open, new)
         if is_full(self._open):
             self._checkpoint.next = self._clocks.elapsed()
 
@@ -197,7 +202,7 @@ class Tail:
             beside = {"endpoints": source.endpoints, "pods": source.pods}
             closed = self._store.checkpoint(self._open, beside, source.ledger, self._feed.cursor)
         if closed:
-            self._base = folded(merge([self._base, self._open]))
+            self._base = folded(self._how.of(self._base, self._open))
             self._open = empty()
 
     def _tick(self, *, last: bool) -> Tick:
@@ -205,6 +210,7 @@ class Tail:
         now = self._clocks.elapsed()
         self._gather()
         edges = self._settled(self._timeless)
+        self.ledger = edges.ledger
         problems: list[str] = []
         changes, passed = self._known.update(edges)
         changes += self._judged(edges, passed, problems, now)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowmine.edges import Edges
+from flowmine.edges import Edges, Sums
 from flowmine.errors import FlowmineError
 from flowmine.ledger import Ledger
 from flowmine.live.feed import Feed
@@ -92,7 +92,7 @@ class Follower:
             each.join(3.0)
 
     def _follow(self) -> None:
-        tail = Tail(Feed(self._source), Every(look=self._look), requests=True)
+        tail = Tail(Feed(self._source), Every(look=self._look), how=Sums(requests=True))
         try:
             for tick in tail.ticks(self._over.is_set):
                 self._now = State("live", "", tick.tally.flows, tick.tally.edges)

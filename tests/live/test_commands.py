@@ -106,6 +106,19 @@ def test_a_second_run_adds_nothing(tmp_path: Path) -> None:
     assert flows(THREE_TIER) == flows(tmp_path / "out")
 
 
+def _beyond(result: Result) -> list[str]:
+    return [line for line in result.stderr.splitlines() if "--max-peers" in line]
+
+
+def test_tail_keeps_as_many_peers_as_edges(tmp_path: Path) -> None:
+    """What is beyond them is told as `edges` tells it, looks and states in between or not."""
+    asked = ("--max-peers", "5")
+    whole = _beyond(run("edges", THREE_TIER, *asked))
+    assert whole and whole == _beyond(run("tail", THREE_TIER, *asked, "--state", tmp_path, "--every", "1ms"))
+    assert whole == _beyond(run("tail", THREE_TIER, *asked, "--state", tmp_path))
+    assert whole == _beyond(run("edges", tmp_path, *asked))
+
+
 def test_a_folder_is_redacted_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     """A folder that is passed on never holds a window with what the others hide."""
     run("capture", THREE_TIER, "-d", tmp_path / "out", "--redact", "ips,pods", "-q")
