@@ -73,7 +73,7 @@ def synthesise(edges: Edges, options: Options, scope: Scope) -> Synthesis:
     contacts = gather(admitted, closed)
     plans = [
         _plan(
-            frame, place, stands[place], {side: contacts.get((place, side), Contacts()) for side in Direction}
+            frame, place, stands[place], {side: contacts.pop((place, side), Contacts()) for side in Direction}
         )
         for place in closed
     ]
