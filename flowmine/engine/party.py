@@ -127,9 +127,19 @@ def _names(party: Party, labels: Iterable[Label]) -> tuple[str, ...]:
     return tuple(sorted({canonical_name(name) for name in (*party.names, *labelled)}))
 
 
+def _prefix(text: str) -> Span | None:
+    try:
+        return span(text)
+    except ValueError:
+        return None
+
+
 def _labelled_span(labels: Iterable[Label], dual_stack: bool) -> Span | None:
-    """Return the prefix that labels name: the longest of `cidr:`, else every address of the world's family."""
-    spans = [span(text) for text in map(cidr_of, labels) if text]
+    """Return the prefix that labels name: the longest of `cidr:`, else every address of the world's family.
+
+    A label that is none, as Cilium writes none, names none.
+    """
+    spans = [found for text in map(cidr_of, labels) if text and (found := _prefix(text)) is not None]
     if spans:
         return min(spans, key=lambda each: each[1] - each[0])
     keys = {label.key for label in labels if label.source == "reserved"}

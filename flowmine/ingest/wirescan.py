@@ -151,12 +151,15 @@ def joined(messages: Sequence[bytes]) -> tuple[Bytes, Slices]:
 
 
 def scan(data: npt.NDArray[np.uint8], where: Slices, layout: Layout) -> Found:
-    """Find the wanted fields of the messages that lie at ``where`` in padded ``data``; an absent one has none."""
+    """Find the wanted fields of the messages that lie at ``where`` in padded ``data``; an absent one has none.
+
+    A message that claims to go on behind the data, as one within a broken one may, is odd and has none.
+    """
     count, width = len(where.start), len(layout.places)
     value, first = (np.full((width + 1) * count, -1, np.int64) for _ in range(2))
     end = np.zeros((width + 1) * count, np.int64)
-    odd = np.zeros(count, bool)
-    rows = np.flatnonzero((where.start >= 0) & (where.end > where.start))
+    odd = where.present & (where.end > len(data) - PADDING)
+    rows = np.flatnonzero(where.present & (where.end > where.start) & ~odd)
     begin, stop = where.start[rows], where.end[rows]
     for _ in range(_MOST_FIELDS):
         if not len(rows):

@@ -15,6 +15,7 @@ FOUND: dict[str, tuple[bytes, ...]] = {
     "frame": (
         b"\xca\x3e\x0d\x08\x01\x10\xfd" + b"\xff" * 8 + b"\x01",  # a time with -3 nanoseconds
         b"\xef" * 11,  # a tag without an end
+        b"\x10\xf4!!timestamp \n\x0b\x08\x98\xe0\n\xe0..\n\xd7\x06r\xd5\xfe\xe9.\x10\x01*\x1b",  # a flow longer than its message
         b"\x0a\x0b" + b"\xff" * 11,
     ),
     "page": (
@@ -22,7 +23,10 @@ FOUND: dict[str, tuple[bytes, ...]] = {
         b'"l4": {"TCP": {"destination_port": 80}}, "source": {"labels": ["k8s:a=b"]}, "destination": {"labels": '
         b'["k8s:a=c"]}, "node_name": "n", "event_type": {"type": 4}, "traffic_direction": "EGRESS", "is_reply": false}}\n',
     ),
-    "policies-repaired": (b"text\n", b"apiVersion: cilium.io/v2\nmetadata: {name: a}\nspec: {}\n"),
+    "policies-repaired": (
+        b"apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: a}\n"
+        b"spec: {endpointSelector: {matchLabels: {'cidr:0.0.0.0/99': a}}, ingress: [{}]}\n",
+        b"text\n", b"apiVersion: cilium.io/v2\nmetadata: {name: a}\nspec: {}\n"),
     "hubble-config": (b'!!int ""', b"a: !!bool x"),
     "kubeconfig": (
         b'!!int ""',
@@ -34,6 +38,7 @@ FOUND: dict[str, tuple[bytes, ...]] = {
     "api-server": (b"", b"[" * 100_000, b'{"items": [' + _ODD_ITEM + b"]}"),
     "filters": (
         b"--http-path \xde/a",
+        b"--http-status 2\x9c",
         b"--since " + b"9" * 5000 + b"h",
         b"--since " + b"9" * 50_000,
         b"--node-name " + b"*" * 5000 + b"/x",

@@ -5,6 +5,7 @@ A flow is the generic dict of ``flow.Flow`` in snake_case with enumeration names
 that of Cilium 1.19 ``pkg/hubble/filters``, one file there for a few builders here.
 """
 
+import re
 from collections.abc import Callable
 from importlib import import_module
 from ipaddress import ip_address, ip_network
@@ -226,7 +227,7 @@ def _replies(values: tuple[bool, ...]) -> Predicate:
 
 def _status_codes(values: tuple[str, ...]) -> Predicate:
     for value in values:
-        if not _RE2.fullmatch(r"[1-5]([0-9]{2}|[0-9]?\+)", value):
+        if not re.fullmatch(r"[1-5]([0-9]{2}|[0-9]?\+)", value):
             raise UsageError(f"{value!r} is no HTTP status: write 404, or a prefix as in 4+ or 40+")
     exact = {value for value in values if not value.endswith("+")}
     prefixes = tuple(value[:-1] for value in values if value.endswith("+"))
