@@ -37,6 +37,7 @@ def for_commands() -> None:
     global _processes_commands
     _processes_commands = True
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # Arrow reads it when it is imported
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nothing is multiplied, and threads would spin
     set_allocation(_HEAPS, 1)
     set_allocation(TRIM_THRESHOLD, 64 << 20)
     set_allocation(MMAP_THRESHOLD, 32 << 20)
