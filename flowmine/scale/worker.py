@@ -27,6 +27,10 @@ from flowmine.scale.packing import packed
 __all__ = ["main"]
 
 
+_ROWS = 1 << 14
+"""Flows that are added up at once, at least: a portion that is one block has few."""
+
+
 class _Work:
     """The portions of one worker."""
 
@@ -34,6 +38,7 @@ class _Work:
         self._reader = Reader(settings)
         self._held: dict[int, tuple[Share, pa.RecordBatch]] = {}
         self._sum = Sum(how)
+        self._waiting: list[pa.RecordBatch] = []
 
     def answer(self, told: Read | Pass | Finish) -> Keyed | Done | Failed | Finished:
         """Do what is told."""
@@ -41,6 +46,7 @@ class _Work:
             return self._read(told.portion)
         if isinstance(told, Pass):
             return self._done(told.number, *self._held.pop(told.number), told.new)
+        self._add_up()
         return Finished(packed(self._sum.parts()), self._reader.end())
 
     def _read(self, portion: Portion) -> Keyed | Done | Failed:
@@ -58,8 +64,16 @@ class _Work:
         return Keyed(portion.number, keys)
 
     def _done(self, number: int, share: Share, batch: pa.RecordBatch, new: New) -> Done:
-        self._sum.add_flows(self._reader.passed_on(share, batch, new))
+        self._waiting.append(self._reader.passed_on(share, batch, new))
+        if sum(one.num_rows for one in self._waiting) >= _ROWS:
+            self._add_up()
         return Done(number, share)
+
+    def _add_up(self) -> None:
+        if self._waiting:
+            for batch in pa.Table.from_batches(self._waiting).combine_chunks().to_batches():
+                self._sum.add_flows(batch)
+            self._waiting.clear()
 
 
 def main(descriptor: int) -> None:
