@@ -13,6 +13,7 @@ __all__ = [
     "before",
     "is_plain",
     "is_text",
+    "last_of_runs",
     "numbers",
     "odd",
     "overwrite",
@@ -28,6 +29,8 @@ Words: TypeAlias = npt.NDArray[np.uint64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 _WORD = 8
+_STEP = 1 << 19
+"""Bytes looked at together: what is found out of them stays in a core's cache."""
 
 
 def words(block: bytes | Bytes) -> Words:
@@ -59,6 +62,33 @@ def is_plain(found: Words, places: Places, width: int) -> Mask:
         some = found[places + step]
         usual &= some & (some << word(b"\1") | some >> word(b"\1")) & ~(some >> word(b"\2"))
     return np.asarray(usual == _each(b"\x20"))
+
+
+def last_of_runs(block: Bytes, char: bytes) -> Places:
+    """Return where a character stands that is not followed by itself, in order, and some of those that are.
+
+    Words of eight bytes without it, nearly all, are passed over at once, where `numpy.flatnonzero` looks at each byte.
+    """
+    equal = np.empty(_STEP, np.bool_)
+    eights = equal.view("<u8")
+    starts, marked = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)]
+    for start in range(0, len(block), _STEP):
+        part = block[start : start + _STEP]
+        np.equal(part, ord(char), out=equal[: len(part)])
+        equal[len(part) :] = False
+        at = np.flatnonzero(eights != 0)
+        starts.append(at * _WORD + start)
+        marked.append(eights[at])
+    every, places = np.concatenate(marked), np.concatenate(starts)
+    every &= ~(every >> np.uint64(_WORD))
+    found = []
+    while len(every):
+        first = every & (~every + word(b"\1"))
+        found.append(places + ((first * word(bytes(range(7, -1, -1)))) >> np.uint64(56)).view(np.int64))
+        every ^= first
+        more = every.view(np.int64) != 0
+        every, places = every[more], places[more]
+    return found[0] if len(found) == 1 else np.sort(np.concatenate(found or starts), kind="stable")
 
 
 def texts(block: bytes | Bytes, places: Places, width: int) -> Bytes:

@@ -67,11 +67,13 @@ class Stretches:
     ends: int
 
 
-_AFTER = {
-    kind: places.word(b'},"' + key) for kind, key in enumerate((b'l4":{', b"sourc", b"desti", b'Type"'), 1)
-}
+_AFTER = {kind: b'},"' + key for kind, key in enumerate((b'l4":{', b"sourc", b"desti", b'Type"'), 1)}
 _END = len(_AFTER) + 1
 _PATTERN = np.arange(1, _END + 1)
+_KINDS_BY_LETTER = np.zeros(256, np.uint8)  # of what may follow a cut: its third byte
+for _kind, _text in _AFTER.items():
+    _KINDS_BY_LETTER[_text[3]] = _kind
+_WORDS = np.array([0, *map(places.word, _AFTER.values()), 0], np.uint64)
 
 
 class _Lines(NamedTuple):
@@ -101,12 +103,14 @@ def cut(data: bytes) -> Stretches | None:
     """Return the stretches of a block; None where not even half of its lines are of the usual form."""
     if len(data) < _LEAST:
         return None
-    block, words = np.frombuffer(data, np.uint8), places.words(data)
-    lines = _lines(block, words)
+    made = np.empty(len(data) + _LEAST, np.uint8)
+    made[: len(data)], made[len(data) :] = np.frombuffer(data, np.uint8), 0
+    words = places.words(made)
+    lines = _lines(made, words, len(data))
     if lines is None or lines.few:
         return None
     uuid = bool(is_text(words, lines.begins[:1] + 47, b'","uuid"')[0])
-    usual = _begin_as_usual(block, words, lines.begins, uuid=uuid) & _end_as_they_begin(block, words, lines)
+    usual = _begin_as_usual(made, words, lines.begins, uuid=uuid) & _end_as_they_begin(made, words, lines)
     head = _HEAD if uuid else _HEAD_WITHOUT_UUID
     usual &= lines.begins + head < lines.marks[:, 0]
     lines = lines.only(usual)
@@ -118,12 +122,9 @@ def cut(data: bytes) -> Stretches | None:
         lines, times, uuids = lines.only(~odd), times[~odd], uuids[~odd]
         if lines.few:
             return None
-    made = np.empty(len(data) + _LEAST, np.uint8)
-    made[: len(data)], made[len(data) :] = block, 0
-    open_ = places.words(made)
-    _overwrite_hardware(made, open_, lines.inside, lines.begins + head, lines.marks[:, 0])
-    ports = _overwrite_ports(made, open_, lines.marks)
-    _overwrite_cookies(made, open_, lines.marks[:, -2] + 2, lines.closing)
+    _overwrite_hardware(made, words, lines.inside, lines.begins + head, lines.marks[:, 0])
+    ports = _overwrite_ports(made, words, lines.marks)
+    _overwrite_cookies(made, words, lines.marks[:, -2] + 2, lines.closing)
     texts, codes = _encoded(made, lines, head)
     gaps = _gaps(data, lines.begins, lines.marks[:, -1] + 2)
     others = [(start, stop) for start, stop in gaps if data[start:stop].strip()]
@@ -140,40 +141,34 @@ def cut(data: bytes) -> Stretches | None:
     )
 
 
-def _lines(block: Bytes, words: Words) -> _Lines | None:
-    """Return the lines that have each cut once, and in order; None where there is none."""
-    closes = np.flatnonzero(block == ord("}"))
-    closes = closes[: np.searchsorted(closes, len(block) - 1)]
-    inner = closes[: np.searchsorted(closes, len(block) - 24)]
-    follows = words[inner]
-    kinds = np.zeros(len(closes), np.int8)
-    for kind, after in _AFTER.items():
-        kinds[: len(inner)][follows == after] = kind
-    _confirm(kinds, closes, 2, words, 4, b'ource":{')
-    _confirm(kinds, closes, 3, words, 8, b'nation":')
+def _lines(block: Bytes, words: Words, length: int) -> _Lines | None:
+    """Return the lines that have each cut once, and in order; None where there is none.
+
+    What follows the ``length`` bytes of the block are zeros.
+    """
+    closes = places.last_of_runs(block[:length], b"}")
+    kinds = _KINDS_BY_LETTER[block[closes + 3]]
     kinds[block[closes + 1] == ord("\n")] = _END
-    found = np.flatnonzero(kinds)
+    found = np.flatnonzero(kinds > 0)
     cuts = kinds[found]
+    usual = (words[closes[found]] == _WORDS[cuts]) | (cuts == _END)
+    for kind, at, text in ((2, 4, b'ource":{'), (3, 8, b'nation":')):
+        of_kind = np.flatnonzero(cuts == kind)
+        usual[of_kind] &= is_text(words, closes[found[of_kind]] + at, text)
+    found, cuts = found[usual], cuts[usual]
     last = np.flatnonzero(cuts == _END)
     if not len(last):
         return None
     begins = np.append(0, closes[found[last[:-1]]] + 2)
     usual = np.diff(last, prepend=-1) == _END
     marks = last[usual][:, None] + (_PATTERN - _END)
-    ordered = (cuts[marks] == _PATTERN).all(axis=1)
+    equal = cuts[marks] == _PATTERN
+    ordered = equal.all(axis=1) if not equal.all() else np.ones(len(marks), bool)
     if not ordered.any():
         return None
-    places = found[marks[ordered]]
-    inside, closing = closes[np.maximum(places[:, 0] - 1, 0)], closes[places[:, -1] - 1]
-    return _Lines(begins[usual][ordered], closes[places], inside, closing, len(last))
-
-
-def _confirm(
-    kinds: npt.NDArray[np.int8], closes: Places, kind: int, words: Words, at: int, text: bytes
-) -> None:
-    """Let a kind of cut stand only where a text follows so many bytes on."""
-    found = np.flatnonzero(kinds == kind)
-    kinds[found[~is_text(words, closes[found] + at, text)]] = 0
+    at = found[marks[ordered]]
+    inside, closing = closes[np.maximum(at[:, 0] - 1, 0)], closes[at[:, -1] - 1]
+    return _Lines(begins[usual][ordered], closes[at], inside, closing, len(last))
 
 
 def _begin_as_usual(block: Bytes, words: Words, begins: Places, *, uuid: bool) -> Mask:

@@ -56,3 +56,20 @@ def test_texts_are_found_and_put() -> None:
     places.put(block, at, b"0000000000")
     assert b"..0000000000..0000000000.." == block.tobytes()
     assert [b"0000000000"] * 2 == [row.tobytes() for row in places.texts(block, at, 10)]
+
+
+@given(st.lists(st.sampled_from([b"}", b"}}", b"}}}}}}}}}", b"x", b"abcdefg", b"\n"]), max_size=300))
+def test_the_last_of_runs_are_found_in_order_and_nothing_else(pieces: list[bytes]) -> None:
+    text = b"".join(pieces)
+    found = places.last_of_runs(np.frombuffer(text, np.uint8), b"}").tolist()
+    every = [at for at, byte in enumerate(text) if byte == ord("}")]
+    last = [at for at in every if text[at + 1 : at + 2] != b"}"]
+    assert found == sorted(set(found))
+    assert set(last) <= set(found) <= set(every)
+
+
+def test_the_last_of_runs_are_found_beyond_one_step() -> None:
+    text = (b"x" * 1000 + b"}}") * 3000
+    found = places.last_of_runs(np.frombuffer(text, np.uint8), b"}")
+    assert set(range(1001, len(text), 1002)) <= set(found.tolist())
+    assert len(found) <= 6000
