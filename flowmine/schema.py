@@ -36,6 +36,8 @@ VERSION = 2
 """Of all tables below; stored files carry it. Version 1 had no names and identities of pods in FLOWS."""
 
 TIME = pa.timestamp("ns", tz="UTC")
+HOUR = 3_600_000_000_000
+"""Nanoseconds of an hour, the least span that EDGES tell apart."""
 _ENUM = pa.dictionary(pa.int8(), pa.string())
 
 ENUMS: dict[str, tuple[str, ...]] = {

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import pyarrow as pa
 
+from flowmine.edges.direction import telling_ports
 from flowmine.edges.fold import MAX_PEERS, fold
 from flowmine.edges.observe import COLUMNS, REQUEST_COLUMNS, Parts, merge, partial
 from flowmine.edges.settle import Edges, settle
@@ -32,6 +33,7 @@ __all__ = [
     "parts_of",
     "settle",
     "tables_of",
+    "telling_ports",
 ]
 
 

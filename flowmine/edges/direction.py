@@ -20,7 +20,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EPHEMERAL", "Hint", "hints", "request_type"]
+__all__ = ["EPHEMERAL", "Hint", "hints", "request_type", "telling_ports"]
 
 EPHEMERAL = 32768
 """First port of Linux' ephemeral range (``net.ipv4.ip_local_port_range``); NodePorts end right below it."""
@@ -93,6 +93,27 @@ def hints(
         hint[known] = by_type[known]
     hint[related] = Hint.NONE
     return hint
+
+
+def telling_ports(
+    is_reply: NDArray[np.int64],
+    tcp_flags: NDArray[np.int64],
+    source_port: NDArray[np.int64],
+    destination_port: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return ports with `EPHEMERAL` for each ephemeral one that says nothing of the connection but that it is one.
+
+    That is the source's of a packet said to be no reply, unless it is a SYN+ACK, and the destination's of a reply:
+    `hints` says the same with it, and the responder's port is the other one. Arguments are as for `hints`, with -1 for
+    no flags and for no port.
+    """
+    both = _SYN | _ACK
+    forward = (is_reply == 0) & ((tcp_flags < 0) | ((tcp_flags & both) != both))
+    source, destination = (
+        np.where(untold & (ports > EPHEMERAL), EPHEMERAL, ports)
+        for untold, ports in ((forward, source_port), (is_reply == 1, destination_port))
+    )
+    return source, destination
 
 
 def request_type(

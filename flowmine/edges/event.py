@@ -37,7 +37,11 @@ class Event:
     """The columns of one batch as numpy arrays, each made when first asked for."""
 
     def __init__(self, flows: pa.RecordBatch) -> None:
-        """Take a batch with the columns of `flowmine.edges.observe.COLUMNS`."""
+        """Take a batch with the columns of `flowmine.edges.observe.COLUMNS`.
+
+        It may have two more, of events that stand for others alike (`flowmine.ingest.folding`): ``last``, when the latest of
+        these was, and ``repeats``, how many they are.
+        """
         self.flows = flows
         column = flows.column
         self.kind = codes(column("Type"))
@@ -58,6 +62,8 @@ class Event:
         self.icmpv4 = self.protocol == ENUMS["protocol"].index("ICMPv4")
         self.icmpv6 = self.protocol == ENUMS["protocol"].index("ICMPv6")
         self.time = column("time").cast(pa.int64())  # arithmetic on timestamps has few kernels
+        repeated = "repeats" in flows.schema.names
+        self.last = column("last").cast(pa.int64()) if repeated else self.time
         self.is_l7 = (self.kind == 2) | (self.event_type == 129) | (self.l7_type >= 0)
         self.is_sock = (self.kind == 3) | (self.event_type == 7)
         self.is_verdict = self.event_type == 5
@@ -65,6 +71,8 @@ class Event:
         self.hint = self._hint()
         counts = [numbers(column(name)) for name in ("ingress_count", "egress_count", "unknown_count")]
         self.weight = np.maximum(sum(counts), 1).astype(np.uint64)
+        if repeated:
+            self.weight *= numbers(column("repeats"))
 
     def _hint(self) -> NDArray[np.uint8]:
         return hints(

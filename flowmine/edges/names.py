@@ -23,7 +23,6 @@ def names(event: Event) -> pa.Table:
     asked = pc.if_else(
         pa.array(event.hint == Hint.REPLY), flows.column("destination"), flows.column("source")
     )
-    time = event.time.take(rows)
     made.append(
         pa.table(
             {
@@ -31,8 +30,8 @@ def names(event: Event) -> pa.Table:
                 "ip": pc.list_flatten(answers),
                 "name": flows.column("dns_query").take(rows),
                 "source": pa.array(np.full(len(rows), "dns"), pa.string()),
-                "first": time,
-                "last": time,
+                "first": event.time.take(rows),
+                "last": event.last.take(rows),
             }
         )
     )
@@ -45,15 +44,14 @@ def _named(event: Event, subject: str, ids: NDArray[np.uint64], listing: str, ad
     listed = event.flows.column(listing)
     rows = pc.list_parent_indices(listed)
     pods = rows.filter(pa.array((ids[np.asarray(rows)] & 1) == 1))
-    time = event.time.take(pods)
     return pa.table(
         {
             "subject": event.flows.column(subject).take(pods),
             "ip": event.flows.column(address).take(pods),
             "name": pc.list_flatten(listed).filter(pa.array((ids[np.asarray(rows)] & 1) == 1)),
             "source": pa.array(np.full(len(pods), "flow"), pa.string()),
-            "first": time,
-            "last": time,
+            "first": event.time.take(pods),
+            "last": event.last.take(pods),
         }
     )
 
@@ -88,6 +86,6 @@ def _fronted(
             "service": service.take(rows),
             "count": pa.array(event.weight[at]),
             "answers": pa.array(answered),
-            "last_answer": when(event.time.take(rows), answered),
+            "last_answer": when(event.last.take(rows), answered),
         }
     )

@@ -17,7 +17,7 @@ from flowmine.edges import names
 from flowmine.edges.direction import Hint, request_type
 from flowmine.edges.event import Event, numbers, when
 from flowmine.edges.outcome import Contributions, contributions
-from flowmine.schema import ENUMS
+from flowmine.schema import ENUMS, HOUR
 
 __all__ = ["COLUMNS", "REQUEST_COLUMNS", "ROW_KEY", "Parts", "merge", "partial"]
 
@@ -67,7 +67,6 @@ ROW_KEY = ("a", "b", "a_ip", "b_ip", "ports", "hour")
 their addresses where they are not pods, and `ports`: protocol, whether the direction is known, and the ports."""
 
 _SIDES = np.array(["unknown", "ingress", "egress"])
-_HOUR = 3_600_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +200,7 @@ def _rows(event: Event, keep: NDArray[np.intp]) -> pa.Table:
         for name, ids in (("source_ip", source), ("destination_ip", destination))
     )
     swapped = pa.array(swap)
-    time = event.time.take(pa.array(keep))
+    time, latest = event.time.take(pa.array(keep)), event.last.take(pa.array(keep))
     nanoseconds = numbers(time, -1)
     counts = contributions(
         hint=hint,
@@ -221,12 +220,12 @@ def _rows(event: Event, keep: NDArray[np.intp]) -> pa.Table:
         "a_ip": pc.if_else(swapped, destination_ip, source_ip),
         "b_ip": pc.if_else(swapped, source_ip, destination_ip),
         "ports": pa.array(_ports(event, keep, swap, unknown)),
-        "hour": pa.array(np.where(nanoseconds < 0, -1, nanoseconds // _HOUR).astype(np.int32)),
+        "hour": pa.array(np.where(nanoseconds < 0, -1, nanoseconds // HOUR).astype(np.int32)),
         **{name: pa.array(getattr(counts, name)) for name in _COUNTS},
         "first": time,
-        "last": time,
-        **{f"last_{name}": when(time, getattr(counts, name)) for name in ("arrived", "left", "replied")},
-        "last_denied": when(time, counts.l7_denied),
+        "last": latest,
+        **{f"last_{name}": when(latest, getattr(counts, name)) for name in ("arrived", "left", "replied")},
+        "last_denied": when(latest, counts.l7_denied),
         "uuid": event.flows.column("uuid").take(pa.array(keep)),
         "initiator_side": pa.array(swap),
     }

@@ -96,12 +96,16 @@ class Objects:
             return pa.nulls(len(raws), self._kind)
         return pa.array(list(map(self._parse, values)), self._kind).take(pa.array(places, mask=places < 0))
 
-    def counts(self, raws: Sequence[Any] | pa.Array) -> dict[Any, int]:
-        """Return how often each value occurs."""
+    def counts(
+        self, raws: Sequence[Any] | pa.Array, repeats: npt.NDArray[np.int64] | None = None
+    ) -> dict[Any, int]:
+        """Return how often each value occurs, each raw object once, or as often as it is repeated."""
         values, places = _distinct_or_null(raws)
         counts: Counter[Any] = Counter()
-        for value, count in zip(values, np.bincount(places[places >= 0]).tolist(), strict=True):
-            counts[self._parse(value)] += count
+        there = places >= 0
+        found = np.bincount(places[there], None if repeats is None else repeats[there])
+        for value, count in zip(values, found.tolist(), strict=True):
+            counts[self._parse(value)] += int(count)
         return counts
 
 

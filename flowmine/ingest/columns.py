@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from flowmine.ingest.caches import Objects
+from flowmine.ingest.folding import Fold, TellingPorts
 from flowmine.ingest.http import split_url
 from flowmine.ingest.intern import Endpoints
 from flowmine.ingest.masks import Presence
@@ -54,6 +55,14 @@ class Builder:
 
     def _unknown(self, what: str) -> None:
         self.ledger.add("skipped", what)
+
+    def fold(self, rows: Rows, places: Ints, ports: TellingPorts) -> Fold:
+        """Return flows with those alike told once. Raises as `batch`."""
+        found = rows.alike(ports) if not rows.time.null_count else None
+        if found is None:
+            return Fold.of_each(self.batch(rows), places)
+        different, which = found
+        return Fold(self.batch(different), which, rows.time.cast(pa.int64()), rows.text("uuid"), places)
 
     def batch(self, rows: Rows) -> pa.RecordBatch:
         """Return one row a flow. Raise InputError where two endpoints hash to one id."""

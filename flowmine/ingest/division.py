@@ -21,6 +21,7 @@ from flowmine.ingest.captureshelf import Shelf
 from flowmine.ingest.columns import Builder
 from flowmine.ingest.dedup import SeenIds
 from flowmine.ingest.files import Input
+from flowmine.ingest.folding import Fold, Folds, TellingPorts
 from flowmine.ingest.fresh import passed_on, repeatable_keys
 from flowmine.ingest.intern import Endpoints, Known
 from flowmine.ingest.jsonl import Lines, tell_cut, tell_nothing
@@ -33,6 +34,7 @@ from flowmine.schema import FLOWS
 
 __all__ = [
     "Division",
+    "Folds",
     "Keys",
     "Known",
     "New",
@@ -105,28 +107,28 @@ class Share:
 class Reader:
     """Reads portions, in any order, until it is asked for what it knows at the end."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Read as the settings say."""
-        self._settings = settings
+    def __init__(self, settings: Settings, ports: TellingPorts) -> None:
+        """Read as the settings say; ``ports`` says which flows are alike (`folding`)."""
+        self._settings, self._ports = settings, ports
         self._endpoints = Endpoints()
         columns = settings.columns | settings.extra
         self._builder = Builder(columns, self._endpoints, Ledger(), keep_query=settings.keep_query)
         self._typed = decoders(fields_of(columns))
         self._schema = pa.schema([field for field in FLOWS if field.name in settings.columns])
 
-    def read(self, portion: Portion) -> tuple[Share, pa.RecordBatch | None]:
+    def read(self, portion: Portion) -> tuple[Share, Folds | None]:
         """Return what a portion tells, and its flows, if there are any. Raises as `source.Source.batches`."""
         share = Share(Ledger(held=[] if self._settings.logged else None))
         self._builder.ledger = share.ledger
         lines = Lines(portion.name, self._typed, share.ledger, strict=self._settings.strict)
-        made: list[pa.RecordBatch] = []
+        made: list[list[Fold]] = []
         for block in self._blocks(portion.content):
-            made += self._builder.in_order(lines.rows(block, self._builder.tools))
+            parts = lines.rows(block, self._builder.tools)
+            if parts:
+                made.append([self._builder.fold(rows, places, self._ports) for rows, places in parts])
             share.lines = block.first - 1 + block.ends if isinstance(block, Block) else block.line
         share.events, share.failure, share.waits = lines.events, lines.failure, lines.waits
-        if not made:
-            return share, None
-        return share, pa.Table.from_batches(made).combine_chunks().to_batches()[0]
+        return share, Folds(made) if made else None
 
     def _blocks(self, content: object) -> Iterator[Block | Unreadable]:
         found = blocks_of(content, _BLOCK) if isinstance(content, Range) else iter([content])
@@ -137,13 +139,13 @@ class Reader:
             elif isinstance(block, Unreadable):
                 yield block
 
-    def keys(self, batch: pa.RecordBatch | None) -> Keys:
+    def keys(self, folds: Folds | None) -> Keys:
         """Return what to tell repeated flows by."""
-        return repeatable_keys(batch) if batch is not None and self._settings.dedup else None
+        return repeatable_keys(folds.uuids()) if folds is not None and self._settings.dedup else None
 
-    def passed_on(self, share: Share, batch: pa.RecordBatch, new: New) -> pa.RecordBatch:
-        """Return the new ones of a portion's flows, in the columns asked for; tell its ledger."""
-        return passed_on(batch, new, share.ledger).select(self._schema.names)
+    def passed_on(self, share: Share, folds: Folds, new: New) -> pa.RecordBatch:
+        """Return the new ones of a portion's flows, alike ones added up, in the columns asked for; tell its ledger."""
+        return folds.passed_on(new, share.ledger, self._schema.names)
 
     def end(self) -> Whole:
         """Return what was seen in all portions together."""
@@ -193,7 +195,7 @@ class Division:
             self._finish(portion.place)
             return None, []
         batch = self._shelf.take(content, portion.name)
-        keys = repeatable_keys(batch) if self.settings.dedup else None
+        keys = repeatable_keys(batch.column("uuid")) if self.settings.dedup else None
         batch = passed_on(batch, self.new(keys), self._ledger).select(self._schema.names)
         kept = self._kept[:]
         self._kept.clear()

@@ -8,24 +8,31 @@ import pyarrow.compute as pc
 from flowmine.ingest.dedup import keys_of
 from flowmine.ledger import Ledger
 
-__all__ = ["passed_on", "repeatable_keys"]
+__all__ = ["passed_on", "repeatable_keys", "tell_again", "tell_passed_on"]
 
 
-def repeatable_keys(batch: pa.RecordBatch) -> npt.NDArray[np.uint64] | None:
+def repeatable_keys(uuids: pa.Array) -> npt.NDArray[np.uint64] | None:
     """Return a key for the uuid of each flow (`dedup.keys_of`); None where none has a uuid."""
-    uuids = batch.column("uuid")
     return keys_of(uuids) if uuids.null_count < len(uuids) else None
 
 
 def passed_on(batch: pa.RecordBatch, new: npt.NDArray[np.bool_] | None, ledger: Ledger) -> pa.RecordBatch:
     """Return the flows that are ``new`` (all, for None); tell the ledger of these, and of the others as duplicates."""
     if new is not None and not new.all():
-        again = batch.filter(pa.array(~new))
-        nodes = pc.value_counts(again.column("node_name"))
-        for node, count in zip(*nodes.flatten(), strict=True):
-            ledger.add("duplicate", "uuid", node=node.as_py() or "", count=count.as_py())
+        tell_again(batch.column("node_name").filter(pa.array(~new)), ledger)
         batch = batch.filter(pa.array(new))
-    ledger.flows += batch.num_rows
-    bounds = pc.min_max(batch.column("time").cast(pa.int64()))
-    ledger.window.add(batch.num_rows, bounds["min"].as_py(), bounds["max"].as_py())
+    tell_passed_on(batch.column("time").cast(pa.int64()), ledger)
     return batch
+
+
+def tell_again(nodes: pa.Array, ledger: Ledger) -> None:
+    """Tell the ledger of flows that were read before, by their ``node_name``."""
+    for node, count in zip(*pc.value_counts(nodes).flatten(), strict=True):
+        ledger.add("duplicate", "uuid", node=node.as_py() or "", count=count.as_py())
+
+
+def tell_passed_on(times: pa.Array, ledger: Ledger) -> None:
+    """Tell the ledger of flows that are passed on, by their times in nanoseconds."""
+    ledger.flows += len(times)
+    bounds = pc.min_max(times)
+    ledger.window.add(len(times), bounds["min"].as_py(), bounds["max"].as_py())

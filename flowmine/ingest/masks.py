@@ -54,7 +54,7 @@ class Presence:
         """Look at a batch."""
         if not rows.length:
             return
-        self.flows += rows.length
+        self.flows += rows.flows
         self._absent = [name for name in self._absent if not _PRESENT[name](rows)]
         for name in self._absent:
             if name not in self._expected and _EXPECTED[name][1](rows):

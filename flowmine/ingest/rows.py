@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from flowmine.ingest.caches import Objects
+from flowmine.ingest.folding import TellingPorts
 from flowmine.ingest.forms import HAS_ID, HOST, PLACE, UNSEEN
 from flowmine.ingest.intern import Endpoints, Told
 from flowmine.ingest.names import Codes
@@ -67,6 +68,20 @@ class Rows(ABC):
         """Take the number of flows."""
         self.length, self.tools = length, tools
         self.unreadable_times = 0
+        self.repeats: Ints | None = None
+        """How many flows each of these stands for (`alike`); None for itself alone."""
+
+    def alike(self, ports: TellingPorts) -> "tuple[Rows, Ints] | None":
+        """Return flows that differ, each for all that are alike (`folding`), and which of them each of these is.
+
+        None where that is not known before columns are made.
+        """
+        return None
+
+    @property
+    def flows(self) -> int:
+        """How many flows these stand for."""
+        return self.length if self.repeats is None else int(self.repeats.sum())
 
     @abstractmethod
     def codes(self, column: str) -> npt.NDArray[np.int8]:
@@ -176,7 +191,7 @@ class Rows(ABC):
 
     def versions(self) -> dict[str | None, int]:
         """Return how often each version of an emitter occurs."""
-        return self.tools.objects["emitter"].counts(self.raws("emitter"))
+        return self.tools.objects["emitter"].counts(self.raws("emitter"), self.repeats)
 
     def of_l7(self, name: str, value: Callable[[Layer7], Any], kind: pa.DataType) -> pa.Array:
         """Return the column ``name``, made of layer 7 and null where there is none."""

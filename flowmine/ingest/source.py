@@ -262,7 +262,7 @@ class Source:
 
     def _fresh(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Leave out what was read before; count the rest."""
-        keys = repeatable_keys(batch) if self._options.dedup else None
+        keys = repeatable_keys(batch.column("uuid")) if self._options.dedup else None
         return passed_on(batch, None if keys is None else self._seen.first_seen(keys), self._ledger)
 
     def _fresh_records(self, records: list[dict[str, Any]]) -> list[bool]:

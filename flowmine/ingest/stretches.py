@@ -17,7 +17,7 @@ members is an object of these members. Whoever decodes the stretches proves that
 form is left to whoever reads whole lines.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -65,6 +65,18 @@ class Stretches:
     ports: Ports
     others: list[tuple[int, int]]
     ends: int
+
+    def only(self, lines: Places) -> "Stretches":
+        """Return some of the lines."""
+        chosen = pa.array(lines)
+        return replace(
+            self,
+            begins=self.begins[lines],
+            times=self.times.take(chosen),
+            uuids=None if self.uuids is None else self.uuids.take(chosen),
+            codes=self.codes[lines],
+            ports=Ports(self.ports.source[lines], self.ports.destination[lines]),
+        )
 
 
 _AFTER = {kind: b'},"' + key for kind, key in enumerate((b'l4":{', b"sourc", b"desti", b'Type"'), 1)}

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowmine.ingest import times
+from flowmine.ingest.folding import TellingPorts
 from flowmine.ingest.known import Known
 from flowmine.ingest.rows import Bools, Ints, Layer4, Raws, Rows, Tools
 from flowmine.ingest.shapes import Aggregate, Decoders, Layer7
@@ -26,6 +27,9 @@ from flowmine.ingest.structrows import StructRows
 __all__ = ["StretchRows", "decoded"]
 
 _Codes = npt.NDArray[np.int32]
+_NARROW, _WIDE, _WIDER = np.uint64(16), np.uint64(32), np.uint64(48)
+_LARGEST = 0xFFFF
+"""The largest number that is packed with others."""
 _BAD = (ValueError, RecursionError, OverflowError)
 
 
@@ -83,6 +87,28 @@ class StretchRows(Rows):
         self._told: set[str] = set()
         self._places = {kind: pa.array(numbers) for kind, numbers in codes.items()}
 
+    def alike(self, ports: TellingPorts) -> tuple[Rows, Ints] | None:
+        """Return flows that differ in their stretches or in ports that tell something, and which of them each is."""
+        if max(int(codes.max()) for codes in self._all_codes.values()) > _LARGEST:
+            return None
+        told = ports(_tristate(self.replies), self.l4.tcp_flags, *self._stretches.ports)
+        head, l4, source, destination, tail = (self._all_codes[kind].astype(np.uint64) for kind in KINDS)
+        of_port, to_port = (np.maximum(one, 0).astype(np.uint64) for one in told)
+        which = _numbered(
+            _numbered(head << _WIDE | source << _NARROW | destination) << _WIDE
+            | _numbered(l4 << _WIDER | tail << _WIDE | of_port << _NARROW | to_port)
+        )
+        lines = np.empty(int(which.max()) + 1, np.int64)
+        lines[which[::-1]] = np.arange(len(which))[::-1]
+        found = StretchRows(
+            self._stretches.only(lines),
+            {kind: codes[lines] for kind, codes in self._all_codes.items()},
+            self._owners,
+            self.tools,
+        )
+        found.repeats = np.bincount(which)
+        return found, which.astype(np.int64)
+
     def _kind(self, field: str) -> str:
         return self._owners.get(field, "tail")
 
@@ -117,8 +143,9 @@ class StretchRows(Rows):
         """Return the codes of an enumerated field; 0 where it is absent or unknown."""
         if column not in self._told:
             self._told.add(column)
-            for _, strange in self._objects(column, lambda rows: rows.strange(column)):
-                self.tools.unknown(strange)
+            for line, strange in self._objects(column, lambda rows: rows.strange(column)):
+                for _ in range(1 if self.repeats is None else int(self.repeats[line])):
+                    self.tools.unknown(strange)
         return self._spread(column, lambda rows: rows.codes(column))
 
     def has(self, field: str) -> Bools:
@@ -213,6 +240,15 @@ class StretchRows(Rows):
     def aggregates(self) -> list[tuple[int, Aggregate]]:
         """The exporter's counts where it aggregated: row and object."""
         return self._objects("aggregate", lambda rows: _filled(rows.aggregates, rows.length))
+
+
+def _tristate(column: pa.Array) -> Ints:
+    return np.asarray(column.cast(pa.int64()).fill_null(-1))
+
+
+def _numbered(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return numbers from 0 on that are equal where the values are."""
+    return np.asarray(pa.array(values).dictionary_encode().indices).astype(np.uint64)
 
 
 def _filled(objects: list[tuple[int, Any]], length: int) -> list[Any]:

@@ -11,11 +11,9 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-
-from flowmine.edges import Parts, Sum, Sums, parts_of
+from flowmine.edges import Parts, Sum, Sums, parts_of, telling_ports
 from flowmine.errors import InputError, UsageError
-from flowmine.ingest.division import Division, Keys, New, Portion, Reader, Settings, Share, Whole
+from flowmine.ingest.division import Division, Folds, Keys, New, Portion, Reader, Settings, Share, Whole
 from flowmine.scale.packing import packed, unpacked
 
 __all__ = ["gather"]
@@ -32,7 +30,7 @@ _AHEAD = 4
 @dataclass(frozen=True, slots=True)
 class _Decoded:
     share: Share
-    batch: pa.RecordBatch | None
+    folds: Folds | None
     whole: Whole
     keys: Keys
 
@@ -182,9 +180,9 @@ class _Tasks:
 
 
 def _decode(settings: Settings, portion: Portion) -> _Decoded:
-    reader = Reader(settings)
-    share, batch = reader.read(portion)
-    return _Decoded(share, batch, reader.end(), reader.keys(batch))
+    reader = Reader(settings, telling_ports)
+    share, folds = reader.read(portion)
+    return _Decoded(share, folds, reader.end(), reader.keys(folds))
 
 
 def _keys(decoded: _Decoded) -> Keys:
@@ -194,8 +192,8 @@ def _keys(decoded: _Decoded) -> Keys:
 def _sum(settings: Settings, how: Sums, decoded: _Decoded, new: New) -> tuple[dict[str, bytes], _Told]:
     share = deepcopy(decoded.share)  # another task may need what this one was given, unchanged
     total = Sum(how)
-    if decoded.batch is not None:
-        total.add_flows(Reader(settings).passed_on(share, decoded.batch, new))
+    if decoded.folds is not None:
+        total.add_flows(Reader(settings, telling_ports).passed_on(share, decoded.folds, new))
     return packed(total.parts()), _Told(share, decoded.whole)
 
 

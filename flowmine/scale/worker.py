@@ -19,8 +19,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from flowmine.edges import Sum, Sums
-from flowmine.ingest.division import New, Portion, Reader, Settings, Share
+from flowmine.edges import Sum, Sums, telling_ports
+from flowmine.ingest.division import Folds, New, Portion, Reader, Settings, Share
 from flowmine.scale.messages import Done, Failed, Finish, Finished, Keyed, Pass, Read
 from flowmine.scale.packing import packed
 
@@ -35,8 +35,8 @@ class _Work:
     """The portions of one worker."""
 
     def __init__(self, settings: Settings, how: Sums) -> None:
-        self._reader = Reader(settings)
-        self._held: dict[int, tuple[Share, pa.RecordBatch]] = {}
+        self._reader = Reader(settings, telling_ports)
+        self._held: dict[int, tuple[Share, Folds]] = {}
         self._sum = Sum(how)
         self._waiting: list[pa.RecordBatch] = []
 
@@ -51,20 +51,20 @@ class _Work:
 
     def _read(self, portion: Portion) -> Keyed | Done | Failed:
         try:
-            share, batch = self._reader.read(portion)
+            share, folds = self._reader.read(portion)
         except Exception as error:  # whatever it is, it is raised again where the answer is wanted
             error.add_note(f"while reading {portion.name}")
             return Failed(portion.number, error)
-        if batch is None:
+        if folds is None:
             return Done(portion.number, share)
-        keys = self._reader.keys(batch)
+        keys = self._reader.keys(folds)
         if keys is None:
-            return self._done(portion.number, share, batch, None)
-        self._held[portion.number] = share, batch
+            return self._done(portion.number, share, folds, None)
+        self._held[portion.number] = share, folds
         return Keyed(portion.number, keys)
 
-    def _done(self, number: int, share: Share, batch: pa.RecordBatch, new: New) -> Done:
-        self._waiting.append(self._reader.passed_on(share, batch, new))
+    def _done(self, number: int, share: Share, folds: Folds, new: New) -> Done:
+        self._waiting.append(self._reader.passed_on(share, folds, new))
         if sum(one.num_rows for one in self._waiting) >= _ROWS:
             self._add_up()
         return Done(number, share)

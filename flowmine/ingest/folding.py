@@ -1,0 +1,149 @@
+"""Flows of a block told once where they differ in nothing but when they were, their uuid, and ports that tell nothing.
+
+What is to be added up needs no more: how often there was such a flow, first and last within an hour. A block of
+thousands of lines has a few hundred to make columns of, and the sum that many rows to look at.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from flowmine.ingest.fresh import tell_again, tell_passed_on
+from flowmine.ledger import Ledger
+from flowmine.schema import HOUR, TIME
+
+__all__ = ["Fold", "Folds", "Ints", "TellingPorts"]
+
+Ints: TypeAlias = npt.NDArray[np.int64]
+_Mask: TypeAlias = npt.NDArray[np.bool_]
+
+TellingPorts: TypeAlias = Callable[[Ints, Ints, Ints, Ints], tuple[Ints, Ints]]
+"""What of ports tells anything: of each flow ``is_reply`` (1, 0, -1 unknown), TCP flags (-1 none), source and destination
+port (-1 none) -> the ports, those alike whose difference does not matter.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Some flows of a block: ``different`` ones as FLOWS, whose time, uuid and telling ports are of any of those alike.
+
+    Of each flow: ``rows``, where there it is; ``times``, nanoseconds; ``uuids``; ``places``, by which flows of a block are
+    in order.
+    """
+
+    different: pa.RecordBatch
+    rows: Ints
+    times: pa.Array
+    uuids: pa.Array
+    places: Ints
+
+    @classmethod
+    def of_each(cls, flows: pa.RecordBatch, places: Ints) -> "Fold":
+        """Return flows as they are."""
+        times, uuids = (flows.column(name) for name in ("time", "uuid"))
+        return cls(flows, np.arange(flows.num_rows), times.cast(pa.int64()), uuids, places)
+
+    def only(self, chosen: _Mask) -> "Fold":
+        """Return some of the flows."""
+        mask = pa.array(chosen)
+        times, uuids = self.times.filter(mask), self.uuids.filter(mask)
+        return Fold(self.different, self.rows[chosen], times, uuids, self.places[chosen])
+
+    def added_up(self, columns: Sequence[str]) -> pa.RecordBatch:
+        """Return FLOWS, in some columns, of the flows alike within an hour: the earliest, with ``last``, the time of the
+        latest, and ``repeats``, how many there are.
+        """
+        if self.times.null_count:
+            order = starts = np.arange(len(self.rows))
+            ends = starts
+        else:
+            times = np.asarray(self.times)
+            order = np.lexsort((times, self.rows))
+            starts, ends = _runs(self.rows[order], times[order])
+        rows, first = self.rows[order[starts]], pa.array(order[starts])
+        whole = len(rows) == self.different.num_rows and bool((rows == np.arange(len(rows))).all())
+        different = self.different if whole else self.different.take(pa.array(rows))
+        own = {"time": self.times.take(first).cast(TIME), "uuid": self.uuids.take(first)}
+        made = {name: own.get(name, different.column(name)) for name in columns}
+        made["last"] = self.times.take(pa.array(order[ends])).cast(TIME)
+        made["repeats"] = pa.array(ends - starts + 1, pa.uint64())
+        return pa.record_batch(made)
+
+
+def _runs(rows: Ints, times: Ints) -> tuple[Ints, Ints]:
+    """Return where runs of equal rows within an hour begin and end, of flows in order of rows and times.
+
+    One at the same time as that before begins another run: which of the two is the first is not for their order to say.
+    """
+    hours = times // HOUR
+    begins = np.ones(len(rows), bool)
+    begins[1:] = (rows[1:] != rows[:-1]) | (hours[1:] != hours[:-1]) | (times[1:] == times[:-1])
+    starts = np.flatnonzero(begins)
+    return starts, np.append(starts, len(rows))[1:] - 1
+
+
+@dataclass(frozen=True)
+class Folds:
+    """All flows of a portion: those of each block in as many parts as it has forms of lines."""
+
+    blocks: list[list[Fold]]
+
+    @property
+    def count(self) -> int:
+        """How many flows there are."""
+        return sum(len(fold.rows) for fold in self._folds)
+
+    @property
+    def _folds(self) -> list[Fold]:
+        return [fold for block in self.blocks for fold in block]
+
+    @cached_property
+    def _order(self) -> Ints | None:
+        """The places of the flows, one fold after the other, in the order in which they were read; None for the same."""
+        if all(len(block) == 1 for block in self.blocks):
+            return None
+        before, orders = 0, []
+        for block in self.blocks:
+            places = np.concatenate([fold.places for fold in block])
+            orders.append(np.argsort(places, kind="stable") + before)
+            before += len(places)
+        return np.concatenate(orders)
+
+    def uuids(self) -> pa.Array:
+        """Return the uuid of each flow, in the order in which they were read."""
+        found = pa.concat_arrays([fold.uuids for fold in self._folds])
+        return found if self._order is None else found.take(pa.array(self._order))
+
+    def passed_on(self, new: _Mask | None, ledger: Ledger, columns: Sequence[str]) -> pa.RecordBatch:
+        """Return the new flows added up (`Fold.added_up`); tell the ledger of these, and of the others as duplicates.
+
+        ``new`` says in the order in which they were read which are; None for all.
+        """
+        folds = self._folds
+        if new is not None and not new.all():
+            kept = new
+            if self._order is not None:
+                kept = np.empty(len(new), bool)
+                kept[self._order] = new
+            masks = np.split(kept, np.cumsum([len(fold.rows) for fold in folds])[:-1])
+            for fold, mask in zip(folds, masks, strict=True):
+                nodes = fold.different.column("node_name").take(pa.array(fold.rows[~mask]))
+                tell_again(nodes, ledger)
+            folds = [fold.only(mask) for fold, mask in zip(folds, masks, strict=True)]
+        for fold in folds:
+            tell_passed_on(fold.times, ledger)
+        if len(folds) == 1:
+            return folds[0].added_up(columns)
+        made = pa.Table.from_batches([fold.added_up(columns) for fold in folds])
+        return pa.RecordBatch.from_arrays(
+            [_whole(made.column(place)) for place in range(made.num_columns)], schema=made.schema
+        )
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
