@@ -17,7 +17,8 @@ CALLS = {
 }  # fmt: skip
 
 ALLOWED = {
-    ("flowmine.scale.processes", "multiprocessing"): "pickles between this process and the readers it starts, over a pipe that only they inherit",
+    ("flowmine.scale.readers", "multiprocessing"): "pickles between this process and the readers it starts, over a pipe that only they inherit",
+    ("flowmine.scale.processes", "multiprocessing"): "this end of that pipe",
     ("flowmine.scale.worker", "multiprocessing"): "the other end of that pipe",
 }  # fmt: skip
 """Module, what it uses -> why nobody else can give it bytes."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowmine.cli.filterlist import FLAGS, OPTIONS
+from flowmine.cli.scaleoptions import start_readers
 from flowmine.cli.window import Window, grouped_options, how_many, remember, time_bounds, window_options
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ class FilteredCommand(click.Command):
         given, _, order = self.make_parser(ctx).parse_args(args=list(args))
         rest = super().parse_args(ctx, args)
         if not ctx.resilient_parsing:
-            selection = _selection([param for param in order if param in self.filter_options], given)
+            asked = [param for param in order if param in self.filter_options]
+            if not asked:
+                start_readers(ctx)
+            selection = _selection(asked, given)
             ctx.params["selection"] = selection
             remember(ctx, Window(selection, bool(given.get("follow"))))
         return rest

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowmine.cli.progress import progress_bar
-from flowmine.cli.scaleoptions import Scale
+from flowmine.cli.scaleoptions import Scale, started_readers
 from flowmine.cli.serveroptions import Live, live_of, server_options
 from flowmine.cli.window import remembered
 
@@ -54,6 +54,7 @@ class Reading:
             requests=requests,
             complete=complete,
             max_peers=self.scale.max_peers,
+            readers=started_readers(),
         )
         self.tell_folded(found.ledger, self.scale.max_peers)
         return found

@@ -9,11 +9,13 @@ import click
 
 if TYPE_CHECKING:
     from flowmine.cli.inputs import Capture
+    from flowmine.scale import Readers
 
-__all__ = ["Scale", "peers_option", "scale_options"]
+__all__ = ["Scale", "peers_option", "scale_options", "start_readers", "started_readers"]
 
 _MAX_PEERS = 50_000
 """`flowmine.edges.MAX_PEERS`, without the cost of importing it."""
+_KEY = "flowmine.readers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +75,23 @@ def scale_options(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(capture=replace(capture, scale=scale), **kwargs)
 
     return command
+
+
+def start_readers(ctx: click.Context) -> None:
+    """Start the processes that will read whole captures, where the line alone tells that several will.
+
+    They import while this process does, and end with the command.
+    """
+    if ctx.params.get("engine") != "processes" or ctx.resilient_parsing:
+        return
+    from flowmine.scale.readers import Readers, known_early
+
+    jobs = known_early(ctx.params.get("inputs") or (), ctx.params["jobs"])
+    if jobs > 1:
+        ctx.meta[_KEY] = ctx.with_resource(Readers(jobs))
+
+
+def started_readers() -> "Readers | None":
+    """Return the processes started for the line that runs."""
+    ctx = click.get_current_context(silent=True)
+    return ctx.meta.get(_KEY) if ctx else None

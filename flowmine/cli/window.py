@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowmine.cli.scaleoptions import start_readers
 from flowmine.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,15 +71,16 @@ class WindowCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse as click does, and remember the window. Raise UsageError where it would cut a capture short."""
-        from flowmine.ingest.filters import Selection
-
         given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
         if _named(given.get("inputs")) and (hiding := [name for name in _HIDING if given.get(name)]):
             raise UsageError(_hides(str(ctx.info_name), hiding[0]))
         rest = super().parse_args(ctx, args)
         if not ctx.resilient_parsing:
             first, last = how_many(given)
+            start_readers(ctx)
             since, until = time_bounds(given)
+            from flowmine.ingest.filters import Selection
+
             selection = Selection(since=since, until=until, first=first, last=last)
             remember(ctx, Window(selection, bool(given.get("follow"))))
         return rest

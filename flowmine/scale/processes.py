@@ -1,43 +1,32 @@
 """Read a source with several processes: the same portions, in the same order, with the same answer as one."""
 
-import os
-import signal
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from multiprocessing import Pipe
+from contextlib import contextmanager
 from multiprocessing.connection import wait
-from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-import flowmine
 from flowmine.edges import Parts, Sum, Sums, parts_of
 from flowmine.errors import InputError
 from flowmine.ingest.division import Division, Portion
 from flowmine.scale.messages import Done, Failed, Finish, Finished, Keyed, Pass, Read
 from flowmine.scale.packing import unpacked
+from flowmine.scale.readers import Reader, Readers
 
 __all__ = ["gather"]
 
-_WORK = (
-    "from flowmine.arrow import for_commands; for_commands(); "
-    "import sys; from flowmine.scale.worker import main; main(int(sys.argv[1]))"
-)
 _AHEAD = 2
 """Portions that a worker has at a time: one that it reads, and one that waits."""
 
 
-def gather(division: Division, jobs: int, how: Sums) -> Parts:
-    """Return what a source adds up to, read by ``jobs`` processes.
+def gather(division: Division, jobs: int, how: Sums, started: Readers | None = None) -> Parts:
+    """Return what a source adds up to, read by ``jobs`` processes: those ``started`` before, if they are as many.
 
     Raise as `flowmine.ingest.source.Source.batches`; InputError naming the input where a process died; Undividable
     where only one process can read the inputs.
     """
-    with ExitStack() as stack:
-        workers = [stack.enter_context(_Worker()) for _ in range(jobs)]
+    with started if started is not None and started.waiting == jobs else Readers(jobs) as readers:
+        workers = [_Worker(reader) for reader in readers.take()]
         for worker in workers:
             worker.tell((division.settings, how))
         line = _Line(division, workers, how)
@@ -53,72 +42,38 @@ def gather(division: Division, jobs: int, how: Sums) -> Parts:
 class _Worker:
     """A process, and what it was told to read."""
 
-    def __init__(self) -> None:
-        """Start the process. It finds flowmine where this one did."""
-        self._connection, theirs = Pipe()
-        package = str(Path(flowmine.__file__).parents[1])
-        path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
-        with _deaf():
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _WORK, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": path},
-            )
-        theirs.close()
+    def __init__(self, reader: Reader) -> None:
+        """Talk to a process that was started."""
+        self._reader = reader
         self.reads: deque[Portion] = deque()
-
-    def __enter__(self) -> "_Worker":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Leave no process behind."""
-        self._connection.close()
-        if error is not None:
-            self._process.kill()
-        self._process.wait()
 
     @property
     def socket(self) -> Any:
         """What to wait for."""
-        return self._connection
+        return self._reader.connection
 
     def tell(self, told: object) -> None:
         """Send a message. Raise InputError where the process died."""
         if isinstance(told, Read):
             self.reads.append(told.portion)
         with self._alive():
-            self._connection.send(told)
+            self._reader.connection.send(told)
 
     def hear(self) -> Any:
         """Return the next answer. Raise InputError where the process died."""
         with self._alive():
-            return self._connection.recv()
+            return self._reader.connection.recv()
 
     @contextmanager
     def _alive(self) -> Iterator[None]:
         try:
             yield
         except (EOFError, OSError) as error:
-            code = self._process.wait()
-            how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
             name = self.reads[0].name if self.reads else "the inputs"
             raise InputError(
-                f"{name}: the process that read it died ({how}), perhaps for want of memory; "
+                f"{name}: the process that read it died ({self._reader.how_it_died()}), perhaps for want of memory; "
                 "there is no answer without it: try again with --jobs 1"
             ) from error
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Let a process that is started within the block never hear Ctrl-C, from its first moment on: this one does."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Line:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from flowmine.edges import COLUMNS, Edges
 from flowmine.ingest import Source, open_flows
-from flowmine.scale import aggregate
+from flowmine.scale import Readers, aggregate
 from tests.cluster import Capture, replay
 from tests.cluster.systems import SYSTEMS
 
@@ -18,10 +18,12 @@ def capture(count: int, system: str = "shop", day: int = 0) -> list[bytes]:
     return list(replay(SYSTEMS[system](), count, Capture(day=day)))
 
 
-def read(*inputs: Path, jobs: int, columns: Any = COLUMNS, **options: Any) -> tuple[Edges, Source]:
+def read(
+    *inputs: Path, jobs: int, columns: Any = COLUMNS, readers: Readers | None = None, **options: Any
+) -> tuple[Edges, Source]:
     """Return the edges of inputs, and their source, read to its end by so many processes."""
     source = open_flows(*inputs, columns=columns, **options)
-    return aggregate(source, jobs=jobs), source
+    return aggregate(source, jobs=jobs, readers=readers), source
 
 
 def told(made: tuple[Edges, Source]) -> dict[str, Any]:

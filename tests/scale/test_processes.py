@@ -33,7 +33,7 @@ def _small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _children() -> set[str]:
     found = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True
     )
     return {line for line in found.stdout.splitlines() if "flowmine.scale" in line}
 
@@ -135,7 +135,7 @@ def test_a_process_that_dies_is_an_error_that_names_its_input(
     def killed(worker: processes._Worker, told: object) -> None:
         begun.append(worker)
         if len(begun) == 7:
-            os.kill(worker._process.pid, signal.SIGKILL)
+            os.kill(worker._reader.process.pid, signal.SIGKILL)
         tell(worker, told)
 
     monkeypatch.setattr(processes._Worker, "tell", killed)

@@ -1,0 +1,101 @@
+"""Processes started before the inputs are opened: only where they will read, and none stays."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from flowmine.cli import main
+from flowmine.scale.readers import Readers, known_early, worth
+from tests.scale.making import capture, read, told
+
+_HALF = 512 << 20
+
+
+def _children() -> list[str]:
+    found = subprocess.run(
+        ["ps", "-ww", "-o", "args=", "--ppid", str(os.getpid())], capture_output=True, text=True
+    )
+    return [line for line in found.stdout.splitlines() if "flowmine.scale" in line]
+
+
+@pytest.fixture
+def flows(tmp_path: Path) -> Path:
+    """Return a small capture."""
+    path = tmp_path / "flows.jsonl"
+    path.write_bytes(b"".join(capture(300)))
+    return path
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows by the number of processes whenever some are started."""
+    counts: list[int] = []
+    init = Readers.__init__
+
+    def counting(self: Readers, jobs: int) -> None:
+        counts.append(jobs)
+        init(self, jobs)
+
+    monkeypatch.setattr(Readers, "__init__", counting)
+    return counts
+
+
+def test_sizes_tell_early_how_many_processes_will_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as there are cores and half gigabytes of different files; one where more than sizes must be known."""
+    monkeypatch.setattr("flowmine.scale.readers._cores", lambda: 2)
+    large, small, link = (tmp_path / name for name in ("large", "small", "link"))
+    for path, size in ((large, 2 * _HALF), (small, _HALF)):
+        with path.open("wb") as out:
+            out.truncate(size)
+    os.link(small, link)
+    names = {"large": [large], "both": [small, large], "twice": [small, link], "folder": [tmp_path, large]}
+    names |= {"none": [], "missing": [large, tmp_path / "missing"], "pattern": [tmp_path / "l*"]}
+    expected = {"large": 2, "both": 2, "twice": 1, "folder": 1, "none": 1, "missing": 1, "pattern": 1}
+    assert expected == {
+        name: known_early([str(path) for path in paths], None) for name, paths in names.items()
+    }
+    assert 3 == known_early([str(small)], 3)
+    assert [1, 1, 1, 2, 2] == [worth(size) for size in (None, 0, 2 * _HALF - 1, 2 * _HALF, 9 * _HALF)]
+
+
+def test_processes_started_before_read_as_those_started_now(flows: Path, started: list[int]) -> None:
+    """They are used once, if they are as many as are asked for, and have ended then."""
+    with Readers(2) as readers:
+        one, early, again = told(read(flows, jobs=1)), told(read(flows, jobs=2, readers=readers)), started[:]
+        assert (one, [2], 0, []) == (early, again, readers.waiting, _children())
+        assert one == told(read(flows, jobs=2, readers=readers))
+    with Readers(2) as readers:
+        assert one == told(read(flows, jobs=3, readers=readers))
+        assert (2, 2) == (readers.waiting, len(_children()))
+    assert ([2, 2, 2, 3], []) == (started, _children())
+
+
+def test_a_command_starts_them_once(flows: Path, started: list[int]) -> None:
+    """Those started early are those that read, and have ended when the command has."""
+    done = CliRunner().invoke(main, ["edges", str(flows), "-o", "csv", "-j", "2"])
+    assert (0, [2], []) == (done.exit_code, started, _children())
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["-j", "1"], ["-j", "2", "--port", "8080"], ["-j", "2", "--last", "7"]]
+)
+def test_a_command_starts_none_that_will_not_read(
+    flows: Path, started: list[int], options: list[str]
+) -> None:
+    """Small inputs are read by one process, and so is whatever filters ask about."""
+    done = CliRunner().invoke(main, ["edges", str(flows), "-o", "csv", *options])
+    assert (0, []) == (done.exit_code, started)
+
+
+def test_none_is_left_where_the_input_turns_out_to_be_no_capture(tmp_path: Path, started: list[int]) -> None:
+    """The error is the one line that it always is."""
+    path = tmp_path / "flows.txt"
+    path.write_text("nothing of the kind\n")
+    done = CliRunner().invoke(main, ["edges", str(path), "-j", "2"])
+    assert (2, [2], []) == (done.exit_code, started, _children())
+    assert f"{path}: not a capture of Hubble flows" in done.stderr
