@@ -21,7 +21,7 @@ from flowmine.ingest.captureshelf import Shelf
 from flowmine.ingest.columns import Builder
 from flowmine.ingest.dedup import SeenIds
 from flowmine.ingest.files import Input
-from flowmine.ingest.folding import Fold, Folds, TellingPorts
+from flowmine.ingest.folding import Fold, Folds, Ints, TellingPorts
 from flowmine.ingest.fresh import passed_on, repeatable_keys
 from flowmine.ingest.intern import Endpoints, Known
 from flowmine.ingest.jsonl import Lines, tell_cut, tell_nothing
@@ -29,6 +29,7 @@ from flowmine.ingest.lockstep import Piece, Want, in_step
 from flowmine.ingest.ranges import Range, blocks_of
 from flowmine.ingest.shapes import decoders, fields_of
 from flowmine.ingest.stretches import cut
+from flowmine.ingest.stretchrows import StretchRows
 from flowmine.ledger import Ledger
 from flowmine.schema import FLOWS
 
@@ -47,6 +48,8 @@ __all__ = [
 ]
 
 _BLOCK = 8 << 20
+_PLACES = 40
+"""Bits of the place of a line in its block."""
 
 Keys: TypeAlias = npt.NDArray[np.uint64] | None
 """A key for the uuid of each flow; None where none has a uuid."""
@@ -121,14 +124,28 @@ class Reader:
         share = Share(Ledger(held=[] if self._settings.logged else None))
         self._builder.ledger = share.ledger
         lines = Lines(portion.name, self._typed, share.ledger, strict=self._settings.strict)
-        made: list[list[Fold]] = []
-        for block in self._blocks(portion.content):
-            parts = lines.rows(block, self._builder.tools)
-            if parts:
-                made.append([self._builder.fold(rows, places, self._ports) for rows, places in parts])
+        usual: list[tuple[StretchRows, Ints]] = []
+        folds: list[Fold] = []
+        for number, block in enumerate(self._blocks(portion.content)):
+            for rows, at in lines.rows(block, self._builder.tools):
+                places = at + (number << _PLACES)
+                if isinstance(rows, StretchRows):
+                    usual.append((rows, places))
+                    self._endpoints.held = True
+                else:
+                    folds.append(self._builder.fold(rows, places, self._ports))
             share.lines = block.first - 1 + block.ends if isinstance(block, Block) else block.line
+        folds += self._folded(usual)
+        self._endpoints.held = False
         share.events, share.failure, share.waits = lines.events, lines.failure, lines.waits
-        return share, Folds(made) if made else None
+        return share, Folds(folds) if folds else None
+
+    def _folded(self, usual: list[tuple[StretchRows, Ints]]) -> list[Fold]:
+        """Return the usual flows of some blocks as one, if that can be."""
+        whole = usual[0][0].joined([rows for rows, _ in usual[1:]]) if usual else None
+        if whole is not None:
+            usual = [(whole, np.concatenate([places for _, places in usual]))]
+        return [self._builder.fold(rows, places, self._ports) for rows, places in usual]
 
     def _blocks(self, content: object) -> Iterator[Block | Unreadable]:
         found = blocks_of(content, _BLOCK) if isinstance(content, Range) else iter([content])

@@ -1,7 +1,7 @@
-"""Flows of a block told once where they differ in nothing but when they were, their uuid, and ports that tell nothing.
+"""Flows of a portion told once where they differ in nothing but when they were, their uuid, and ports that tell nothing.
 
-What is to be added up needs no more: how often there was such a flow, first and last within an hour. A block of
-thousands of lines has a few hundred to make columns of, and the sum that many rows to look at.
+What is to be added up needs no more: how often there was such a flow, first and last within an hour. A portion of
+ten thousands of lines has a fifth to make columns of, and the sum that many rows to look at.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,10 +30,10 @@ port (-1 none) -> the ports, those alike whose difference does not matter.
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """Some flows of a block: ``different`` ones as FLOWS, whose time, uuid and telling ports are of any of those alike.
+    """Some flows of a portion: ``different`` ones as FLOWS, whose time, uuid and telling ports are of any of those alike.
 
-    Of each flow: ``rows``, where there it is; ``times``, nanoseconds; ``uuids``; ``places``, by which flows of a block are
-    in order.
+    Of each flow: ``rows``, where there it is; ``times``, nanoseconds; ``uuids``; ``places``, by which the flows of a portion
+    are in order.
     """
 
     different: pa.RecordBatch
@@ -89,34 +89,25 @@ def _runs(rows: Ints, times: Ints) -> tuple[Ints, Ints]:
 
 @dataclass(frozen=True)
 class Folds:
-    """All flows of a portion: those of each block in as many parts as it has forms of lines."""
+    """All flows of a portion."""
 
-    blocks: list[list[Fold]]
+    folds: list[Fold]
 
     @property
     def count(self) -> int:
         """How many flows there are."""
-        return sum(len(fold.rows) for fold in self._folds)
-
-    @property
-    def _folds(self) -> list[Fold]:
-        return [fold for block in self.blocks for fold in block]
+        return sum(len(fold.rows) for fold in self.folds)
 
     @cached_property
     def _order(self) -> Ints | None:
         """The places of the flows, one fold after the other, in the order in which they were read; None for the same."""
-        if all(len(block) == 1 for block in self.blocks):
+        if len(self.folds) == 1:
             return None
-        before, orders = 0, []
-        for block in self.blocks:
-            places = np.concatenate([fold.places for fold in block])
-            orders.append(np.argsort(places, kind="stable") + before)
-            before += len(places)
-        return np.concatenate(orders)
+        return np.argsort(np.concatenate([fold.places for fold in self.folds]), kind="stable")
 
     def uuids(self) -> pa.Array:
         """Return the uuid of each flow, in the order in which they were read."""
-        found = pa.concat_arrays([fold.uuids for fold in self._folds])
+        found = pa.concat_arrays([fold.uuids for fold in self.folds])
         return found if self._order is None else found.take(pa.array(self._order))
 
     def passed_on(self, new: _Mask | None, ledger: Ledger, columns: Sequence[str]) -> pa.RecordBatch:
@@ -124,7 +115,7 @@ class Folds:
 
         ``new`` says in the order in which they were read which are; None for all.
         """
-        folds = self._folds
+        folds = self.folds
         if new is not None and not new.all():
             kept = new
             if self._order is not None:

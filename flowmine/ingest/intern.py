@@ -89,6 +89,8 @@ class Endpoints:
         """Which endpoint fields any form carried: labels, identity, ID, pod_name, namespace."""
         self.generation = 0
         """How often forms were forgotten; each time their numbers begin anew."""
+        self.held = False
+        """Whether somebody still needs the numbers given: nothing is forgotten meanwhile."""
         self._forget()
 
     def _forget(self) -> None:
@@ -102,8 +104,8 @@ class Endpoints:
         self._arrays: tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]] | None = None
 
     def make_room(self) -> None:
-        """Forget raw forms where they are too many; numbers given before no longer hold (`generation`)."""
-        if self._bytes > _CACHE_BYTES:
+        """Forget raw forms where they are too many and not ``held``; numbers given before no longer hold (`generation`)."""
+        if self._bytes > _CACHE_BYTES and not self.held:
             self.generation += 1
             self._forget()
 

@@ -52,11 +52,12 @@ class Known:
         """Return the number of each stretch; decode those not met before.
 
         Raise ValueError or the like where one is no run of whole members: then none of these is kept. What was kept is
-        forgotten where it gets too much, and numbers given before no longer hold.
+        forgotten where it gets too much, and numbers given before no longer hold, unless endpoints are `held`.
         """
         new = [text for text in texts if text not in self._places]
         if new:
-            if len(self._places) + len(new) > _MOST and self._places:
+            full = len(self._places) + len(new) > _MOST and self._places
+            if full and not self._tools.endpoints.held:
                 self._forget()
                 new = texts
             self._learn(new, decoders)

@@ -17,6 +17,7 @@ members is an object of these members. Whoever decodes the stretches proves that
 form is left to whoever reads whole lines.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ import pyarrow as pa
 from flowmine.ingest import places
 from flowmine.ingest.places import Bytes, Mask, Places, Words, is_text
 
-__all__ = ["KINDS", "Ports", "Stretches", "cut"]
+__all__ = ["KINDS", "Ports", "Stretches", "cut", "joined"]
 
 KINDS = ("head", "l4", "source", "destination", "tail")
 
@@ -67,16 +68,38 @@ class Stretches:
     ends: int
 
     def only(self, lines: Places) -> "Stretches":
-        """Return some of the lines."""
+        """Return some of the lines, but for ``codes``, which stay those of all."""
         chosen = pa.array(lines)
         return replace(
             self,
             begins=self.begins[lines],
             times=self.times.take(chosen),
             uuids=None if self.uuids is None else self.uuids.take(chosen),
-            codes=self.codes[lines],
             ports=Ports(self.ports.source[lines], self.ports.destination[lines]),
         )
+
+
+def joined(blocks: Sequence[Stretches]) -> Stretches | None:
+    """Return the lines of blocks as if of one, but for `Stretches.texts` and ``codes``, which are those of the first.
+
+    None where those of one block have uuids and those of another have not.
+    """
+    first = blocks[0]
+    if len(blocks) == 1:
+        return first
+    uuids = [block.uuids for block in blocks if block.uuids is not None]
+    if len(uuids) not in (0, len(blocks)):
+        return None
+    return replace(
+        first,
+        begins=np.concatenate([block.begins for block in blocks]),
+        times=pa.concat_arrays([block.times for block in blocks]),
+        uuids=pa.concat_arrays(uuids) if uuids else None,
+        ports=Ports(
+            np.concatenate([block.ports.source for block in blocks]),
+            np.concatenate([block.ports.destination for block in blocks]),
+        ),
+    )
 
 
 _AFTER = {kind: b'},"' + key for kind, key in enumerate((b'l4":{', b"sourc", b"desti", b'Type"'), 1)}

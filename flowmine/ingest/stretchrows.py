@@ -7,7 +7,7 @@ the lines are left to the decoder of whole lines, and so are those without addre
 decoder of whole lines would look at twice.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -21,7 +21,7 @@ from flowmine.ingest.folding import TellingPorts
 from flowmine.ingest.known import Known
 from flowmine.ingest.rows import Bools, Ints, Layer4, Raws, Rows, Tools
 from flowmine.ingest.shapes import Aggregate, Decoders, Layer7
-from flowmine.ingest.stretches import KINDS, Stretches
+from flowmine.ingest.stretches import KINDS, Stretches, joined
 from flowmine.ingest.structrows import StructRows
 
 __all__ = ["StretchRows", "decoded"]
@@ -84,8 +84,20 @@ class StretchRows(Rows):
         """Take the stretches, the number of each line's by kind, and the kind in which each field is that any has."""
         super().__init__(len(stretches.times), tools)
         self._stretches, self._all_codes, self._owners = stretches, codes, owners
+        self._known: dict[str, Known] = {kind: tools.known[kind] for kind in KINDS}
         self._told: set[str] = set()
         self._places = {kind: pa.array(numbers) for kind, numbers in codes.items()}
+
+    def joined(self, others: "Sequence[StretchRows]") -> "StretchRows | None":
+        """Return these and other rows as one; None where numbers are not of the same stretches known."""
+        every = [self, *others]
+        last = every[-1]
+        alike = all(rows._known == last._known for rows in every)
+        stretches = joined([rows._stretches for rows in every]) if alike else None
+        if stretches is None:
+            return None
+        codes = {kind: np.concatenate([rows._all_codes[kind] for rows in every]) for kind in KINDS}
+        return StretchRows(stretches, codes, last._owners, self.tools)
 
     def alike(self, ports: TellingPorts) -> tuple[Rows, Ints] | None:
         """Return flows that differ in their stretches or in ports that tell something, and which of them each is."""
@@ -117,13 +129,13 @@ class StretchRows(Rows):
     ) -> npt.NDArray[Any]:
         """Return what is made of the stretches that hold a field as values of the lines."""
         kind = self._kind(field)
-        values = self.tools.known[kind].column(name or field, make)
+        values = self._known[kind].column(name or field, make)
         return np.asarray(values[self._all_codes[kind]])
 
     def _column(self, field: str, make: Callable[[StructRows], pa.Array], name: str = "") -> pa.Array:
         """Return the same of a column."""
         kind = self._kind(field)
-        values = self.tools.known[kind].column(name or field, make)
+        values = self._known[kind].column(name or field, make)
         if values.null_count == len(values):
             return pa.nulls(self.length, values.type)
         return values.take(self._places[kind])
@@ -131,7 +143,7 @@ class StretchRows(Rows):
     def _objects(self, field: str, make: Callable[[StructRows], list[Any]]) -> list[tuple[int, Any]]:
         """Return the same of objects that few lines have."""
         kind = self._kind(field)
-        values = self.tools.known[kind].column(f"{field} objects", make)
+        values = self._known[kind].column(f"{field} objects", make)
         there = self._spread(
             field, lambda rows: np.array([one is not None for one in make(rows)]), f"{field} objects there"
         )
