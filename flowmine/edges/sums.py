@@ -11,6 +11,8 @@ from flowmine.edges.stored import empty
 __all__ = ["Sum", "Sums"]
 
 _MERGE_EVERY, _LEAST_ROWS = 16, 1 << 17
+_FLOWS = 1 << 14
+"""Flows that are looked at together, at least: many batches have few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +33,31 @@ class Sum:
 
     how: Sums
     _pending: list[Parts] = field(default_factory=lambda: [empty()])
+    _flows: list[pa.RecordBatch] = field(default_factory=list)
 
     def add_flows(self, batch: pa.RecordBatch) -> None:
         """Add a batch of FLOWS."""
-        self.add(partial(batch, requests=self.how.requests))
+        if self._flows and batch.schema != self._flows[0].schema:
+            self._add_up()
+        self._flows.append(batch)
+        if sum(one.num_rows for one in self._flows) >= _FLOWS:
+            self._add_up()
+
+    def _add_up(self) -> None:
+        flows, self._flows = self._flows, []
+        if not flows:
+            return
+        for batch in flows if len(flows) == 1 else pa.Table.from_batches(flows).combine_chunks().to_batches():
+            self.add(partial(batch, requests=self.how.requests))
 
     def add(self, parts: Parts) -> None:
         """Add Parts."""
         self._pending.append(parts)
         total, *new = (one.rows.num_rows for one in self._pending)
         if len(new) >= _MERGE_EVERY or sum(new) > max(total, _LEAST_ROWS):
-            self._pending = [self.parts()]
+            self._pending = [self.how.of(*self._pending)]
 
     def parts(self) -> Parts:
         """Return what was added so far."""
+        self._add_up()
         return self.how.of(*self._pending)

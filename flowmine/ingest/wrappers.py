@@ -45,7 +45,7 @@ _KEYS = (
 
 _BULK_ACTIONS = frozenset({"index", "create", "update", "delete"})
 
-_CRI = re.compile(rb"\S+T\S+ (?P<stream>stdout|stderr) (?P<tag>[FP])\S* (?P<text>.*)", re.DOTALL)
+_CRI = re.compile(rb"\S+T\S+ (?P<stream>stdout|stderr) (?P<tag>[FP])\S*(?: |\Z)(?P<text>.*)", re.DOTALL)
 _PREFIX = re.compile(rb"[^{]{1,512}?(?P<text>\{.*\})\]?\s*\Z", re.DOTALL)
 
 _Fields = dict[str, msgspec.Raw]

@@ -11,9 +11,10 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from flowmine.edges import Parts, Sum, Sums, parts_of, telling_ports
+from flowmine.edges import Parts, Sum, Sums, telling_ports
 from flowmine.errors import InputError, UsageError
 from flowmine.ingest.division import Division, Folds, Keys, New, Portion, Reader, Settings, Share, Whole
+from flowmine.scale.alone import add_own
 from flowmine.scale.packing import packed, unpacked
 
 __all__ = ["gather"]
@@ -124,7 +125,7 @@ class _Tasks:
         if decoded is None:
             while self._unjoined:  # what is read here may end an input, of which all must be known
                 self._join(*self._unjoined.popleft())
-            self._read_here(portion)
+            add_own(self._division, portion, self._own)
             return
         new = self._division.new(self._result(portion, keys))
         summed = self._task(_sum, self._division.settings, self._how, decoded, new)
@@ -137,13 +138,6 @@ class _Tasks:
         found = self._result(portion, told)
         self._division.join(portion, found.share)
         self._wholes.append(found.whole)
-
-    def _read_here(self, portion: Portion) -> None:
-        batch, kept = self._division.own(portion)
-        for tables in kept:
-            self._own.add(parts_of(tables, requests=self._how.requests))
-        if batch is not None:
-            self._own.add_flows(batch)
 
     def _merged(self, most: int) -> list[Any]:
         """Return no more than so many tasks that hold all that was added up, merged as a tree."""

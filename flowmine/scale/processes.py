@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any
 
-from flowmine.edges import Parts, Sum, Sums, parts_of
+from flowmine.edges import Parts, Sum, Sums
 from flowmine.errors import InputError
 from flowmine.ingest.division import Division, Portion
+from flowmine.scale.alone import add_own
 from flowmine.scale.messages import Done, Failed, Finish, Finished, Keyed, Pass, Read
 from flowmine.scale.packing import unpacked
 from flowmine.scale.readers import Reader, Readers
@@ -144,7 +145,8 @@ class _Line:
 
     def _join(self, portion: Portion) -> bool:
         if not portion.is_elsewhere:
-            self._read_here(portion)
+            add_own(self._division, portion, self.own)
+            self._unjudged.popleft()
             return True
         answer = self._answers.get(portion.number)
         if isinstance(answer, Failed):
@@ -155,11 +157,3 @@ class _Line:
         self._division.join(portion, answer.share)
         del self._answers[portion.number], self._readers[portion.number]
         return True
-
-    def _read_here(self, portion: Portion) -> None:
-        batch, kept = self._division.own(portion)
-        for tables in kept:
-            self.own.add(parts_of(tables, requests=self.own.how.requests))
-        if batch is not None:
-            self.own.add_flows(batch)
-        self._unjudged.popleft()

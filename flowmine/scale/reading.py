@@ -5,10 +5,10 @@ import logging
 from flowmine.arrow import after_reading
 from flowmine.edges import MAX_PEERS, Edges, FlowSource, Parts, Sums, settle
 from flowmine.edges import gather as gather_inline
-from flowmine.errors import UsageError
+from flowmine.errors import InputError, UsageError
 from flowmine.ingest import Source
 from flowmine.ingest.division import Undividable
-from flowmine.scale import dask, processes
+from flowmine.scale import alone, dask, processes
 from flowmine.scale.readers import Readers, worth
 
 __all__ = ["aggregate", "gather"]
@@ -73,7 +73,14 @@ def gather(
                 return dask.gather(division, scheduler, jobs, how)
             if wanted > 1:
                 return processes.gather(division, wanted, how, readers)
+            if source.place is not None:
+                return alone.gather(division, how)
         except Undividable:
+            if source.place is None:
+                raise InputError(
+                    f"{', '.join(source.names)}: a container runtime cut lines in pieces, which only one process puts "
+                    "together where they can be read but once: use --jobs 1"
+                ) from None
             _log.debug("a record goes on from one portion to the next: one process reads")
     return gather_inline(source, requests=requests, max_peers=max_peers)
 

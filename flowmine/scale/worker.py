@@ -17,18 +17,12 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
 
-import pyarrow as pa
-
 from flowmine.edges import Sum, Sums, telling_ports
 from flowmine.ingest.division import Folds, New, Portion, Reader, Settings, Share
 from flowmine.scale.messages import Done, Failed, Finish, Finished, Keyed, Pass, Read
 from flowmine.scale.packing import packed
 
 __all__ = ["main"]
-
-
-_ROWS = 1 << 14
-"""Flows that are added up at once, at least: a portion that is one block has few."""
 
 
 class _Work:
@@ -38,7 +32,6 @@ class _Work:
         self._reader = Reader(settings, telling_ports)
         self._held: dict[int, tuple[Share, Folds]] = {}
         self._sum = Sum(how)
-        self._waiting: list[pa.RecordBatch] = []
 
     def answer(self, told: Read | Pass | Finish) -> Keyed | Done | Failed | Finished:
         """Do what is told."""
@@ -46,7 +39,6 @@ class _Work:
             return self._read(told.portion)
         if isinstance(told, Pass):
             return self._done(told.number, *self._held.pop(told.number), told.new)
-        self._add_up()
         return Finished(packed(self._sum.parts()), self._reader.end())
 
     def _read(self, portion: Portion) -> Keyed | Done | Failed:
@@ -64,16 +56,8 @@ class _Work:
         return Keyed(portion.number, keys)
 
     def _done(self, number: int, share: Share, folds: Folds, new: New) -> Done:
-        self._waiting.append(self._reader.passed_on(share, folds, new))
-        if sum(one.num_rows for one in self._waiting) >= _ROWS:
-            self._add_up()
+        self._sum.add_flows(self._reader.passed_on(share, folds, new))
         return Done(number, share)
-
-    def _add_up(self) -> None:
-        if self._waiting:
-            for batch in pa.Table.from_batches(self._waiting).combine_chunks().to_batches():
-                self._sum.add_flows(batch)
-            self._waiting.clear()
 
 
 def main(descriptor: int) -> None:
