@@ -11,6 +11,7 @@ columns come whole and do not come again: what is free then goes back to the sys
 """
 
 import ctypes
+import gc
 import os
 import sys
 import threading
@@ -29,6 +30,9 @@ __all__ = [
 _HEAPS, TRIM_THRESHOLD, MMAP_THRESHOLD = -8, -1, -3
 """Parameters of glibc's ``mallopt`` (malloc.h)."""
 
+_OBJECTS = 50_000
+"""Objects made, less those let go, after which cycles are looked for; Python's own figure costs a command a twentieth."""
+
 _processes_commands = False
 
 
@@ -36,6 +40,7 @@ def for_commands() -> None:
     """Say, before any table is made, that this process runs a command of flowmine and nothing else."""
     global _processes_commands
     _processes_commands = True
+    gc.set_threshold(_OBJECTS)
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # Arrow reads it when it is imported
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nothing is multiplied, and threads would spin
     set_allocation(_HEAPS, 1)

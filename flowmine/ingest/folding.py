@@ -63,7 +63,7 @@ class Fold:
             ends = starts
         else:
             times = np.asarray(self.times)
-            order = np.lexsort((times, self.rows))
+            order = _in_order(self.rows, times)
             starts, ends = _runs(self.rows[order], times[order])
         rows, first = self.rows[order[starts]], pa.array(order[starts])
         whole = len(rows) == self.different.num_rows and bool((rows == np.arange(len(rows))).all())
@@ -73,6 +73,16 @@ class Fold:
         made["last"] = self.times.take(pa.array(order[ends])).cast(TIME)
         made["repeats"] = pa.array(ends - starts + 1, pa.uint64())
         return pa.record_batch(made)
+
+
+def _in_order(rows: Ints, times: Ints) -> Ints:
+    """Return the order of rows and, where these are equal, of times.
+
+    Times nearly are in order, and numbers of 16 bits are put in order by counting: together a fifth of `numpy.lexsort`.
+    """
+    order = np.argsort(times, kind="stable")
+    narrow = rows[order].astype(np.min_scalar_type(int(rows.max(initial=0))))
+    return order[np.argsort(narrow, kind="stable")]
 
 
 def _runs(rows: Ints, times: Ints) -> tuple[Ints, Ints]:

@@ -54,14 +54,15 @@ class Known:
         Raise ValueError or the like where one is no run of whole members: then none of these is kept. What was kept is
         forgotten where it gets too much, and numbers given before no longer hold, unless endpoints are `held`.
         """
-        new = [text for text in texts if text not in self._places]
+        found = list(map(self._places.get, texts))
+        new = [text for text, place in zip(texts, found, strict=True) if place is None]
         if new:
-            full = len(self._places) + len(new) > _MOST and self._places
-            if full and not self._tools.endpoints.held:
+            if len(self._places) + len(new) > _MOST and self._places and not self._tools.endpoints.held:
                 self._forget()
                 new = texts
             self._learn(new, decoders)
-        return list(map(self._places.__getitem__, texts))
+            found = list(map(self._places.__getitem__, texts))
+        return [place for place in found if place is not None]
 
     def _learn(self, new: list[bytes], decoders: Decoders) -> None:
         runs = [_members(text) for text in new] if self._ends_line else new

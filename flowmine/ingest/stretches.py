@@ -54,7 +54,7 @@ class Stretches:
     """The lines of one block, those of the usual form taken apart.
 
     ``times`` and ``uuids`` (None where lines have none) are texts of plain ASCII, one a line; ``texts`` (binary) are the
-    different stretches, and ``codes`` (int32, lines x `KINDS`) the place there of each line's. ``begins`` say where in the
+    different stretches, and ``codes`` (int32, `KINDS` x lines) the place there of each line's. ``begins`` say where in the
     block each line is, ``others`` where all else is that is not blank, and ``ends`` how many line ends there are.
     """
 
@@ -248,8 +248,8 @@ def _encoded(made: Bytes, lines: _Lines, head: int) -> tuple[pa.BinaryArray, npt
     is_stretch = np.packbits(np.tile([False, True], edges.size // 2), bitorder="little")
     buffers = [pa.py_buffer(is_stretch), pa.py_buffer(offsets), pa.py_buffer(made)]
     found = pa.Array.from_buffers(pa.binary(), edges.size, buffers).dictionary_encode()
-    codes = np.frombuffer(found.indices.buffers()[1], np.int32)[: edges.size].reshape(-1, count)[:, 1::2]
-    return found.dictionary, codes
+    codes = np.frombuffer(found.indices.buffers()[1], np.int32)[: edges.size].reshape(-1, count)
+    return found.dictionary, np.ascontiguousarray(codes[:, 1::2].T)
 
 
 def _overwrite_hardware(made: Bytes, words: Words, ends: Places, starts: Places, stops: Places) -> None:

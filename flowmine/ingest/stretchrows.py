@@ -47,7 +47,7 @@ def _decoded(
         tools.known.clear()
     try:
         codes = {
-            kind: _codes(kind, stretches.codes[:, place], stretches.texts, decoders, tools)
+            kind: _codes(kind, stretches.codes[place], stretches.texts, decoders, tools)
             for place, kind in enumerate(KINDS)
         }
     except _BAD:

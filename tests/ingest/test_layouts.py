@@ -44,6 +44,12 @@ def _split(records: Records) -> bytes:
     ).encode()
 
 
+def _split_at_the_end(records: Records) -> bytes:
+    """CRI lines of records as long as a runtime's buffer: the last piece is empty."""
+    texts = [json.dumps(one, separators=DENSE) for one in records]
+    return "".join(f"{STAMP} stdout P {text}\n{STAMP} stdout F \n" for text in texts).encode()
+
+
 def _docker_split(records: Records) -> bytes:
     """Docker lines, each record cut in two."""
     texts = [json.dumps(one, separators=DENSE) for one in records]
@@ -108,6 +114,7 @@ LAYOUTS: dict[str, Layout] = {
     )),
     "CRI": _each(lambda text: f"{STAMP} stdout F {text}"),
     "CRI in pieces": _split,
+    "CRI in pieces, the last empty": _split_at_the_end,
     "Docker": _each(lambda text: {"log": text + "\n", "stream": "stdout", "time": STAMP}),
     "Docker in pieces": _docker_split,
     "kubectl logs --prefix": _each(lambda text: f"[pod/cilium-x2x7k/cilium-agent] {text}"),

@@ -212,7 +212,7 @@ def test_most_of_what_differs_from_line_to_line_is_taken_out() -> None:
     )
     assert found is not None
     assert {"head": 1, "l4": 1, "source": 1, "destination": 1, "tail": 1} == {
-        kind: len(set(found.codes[:, place].tolist())) for place, kind in enumerate(KINDS)
+        kind: len(set(found.codes[place].tolist())) for place, kind in enumerate(KINDS)
     }
     assert list(range(40000, 40064)) == found.ports.source.tolist()
 
@@ -225,7 +225,7 @@ def test_the_numbers_of_sockets_are_taken_out() -> None:
     ]
     found = cut(b"".join(events))
     assert found is not None
-    assert 1 == len(set(found.codes[:, -1].tolist()))
+    assert 1 == len(set(found.codes[-1].tolist()))
 
 
 def test_what_is_mostly_of_another_form_is_not_taken_apart() -> None:
