@@ -1,6 +1,7 @@
 """The inputs of one reading: paths, patterns, folders, streams; each opened, decompressed and recognised."""
 
 import glob
+import io
 import logging
 import os
 import stat
@@ -191,8 +192,11 @@ def find(
     """Return the captures that the inputs name, in canonical order, and a note for each file that was left out.
 
     A path, a glob pattern, a folder (with its folders where ``recursive``), ``-`` for standard input, or an open
-    binary stream. A file named twice is read once. Raise InputError for what does not exist or is no capture.
+    binary stream. A file named twice is read once. Raise InputError for what does not exist or is no capture, TypeError
+    for what is none of these.
     """
+    inputs = list(inputs)
+    _check(inputs)
     found: list[Input] = []
     notes: list[str] = []
     seen: set[tuple[int, int]] = set()
@@ -215,6 +219,19 @@ def find(
     for note in notes:
         _log.info("%s", note)
     return found, notes
+
+
+def _check(inputs: list[Any]) -> None:
+    for one in inputs:
+        if isinstance(one, io.TextIOBase):
+            raise TypeError(
+                f"captures are read as bytes: open {getattr(one, 'name', 'the stream')} with mode 'rb'"
+            )
+        if not (isinstance(one, (str, os.PathLike)) or hasattr(one, "read")):
+            raise TypeError(
+                "an input is a path or an open binary stream, several are arguments of their own (*paths), "
+                f"not a {type(one).__name__}"
+            )
 
 
 def _add_remote(name: str, found: list[Input], notes: list[str]) -> None:

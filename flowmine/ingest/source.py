@@ -80,8 +80,8 @@ def open_flows(
     ``needs`` are the fields of FlowFilter that ``keep``, or whoever chooses among `Source.records`, asks about: recorded
     windows that do not keep one of them are refused.
 
-    Raise InputError where an input does not exist, cannot be read or is no capture, and UsageError for no input or a
-    column that FLOWS does not have.
+    Raise InputError where an input does not exist, cannot be read or is no capture, UsageError for no input or a column
+    that FLOWS does not have, and TypeError for an input that is none of these, such as a list of paths.
     """
     if not inputs:
         raise UsageError("no input: name a capture, a folder of captures, or - for standard input")

@@ -19,7 +19,7 @@ def read(
     (a pipe) is read now. ``strict`` makes the first bad line an error, ``keep_query`` keeps the queries of HTTP paths, and
     ``recursive`` looks into folders of folders.
 
-    Raise InputError where an input does not exist or is no capture, UsageError for no input.
+    Raise InputError where an input does not exist or is no capture, UsageError for no input, TypeError for what is no path.
     """
     opener = partial(open_flows, *inputs, strict=strict, keep_query=keep_query, recursive=recursive)
     source = opener()

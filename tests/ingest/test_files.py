@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import flowmine
 from flowmine.errors import InputError, UsageError
 from flowmine.ingest import Progress, open_flows
 from tests.ingest.making import lines, opened, read, record
@@ -105,6 +106,31 @@ def test_no_input_is_a_usage_error() -> None:
     """Nothing named, nothing guessed."""
     with pytest.raises(UsageError, match="no input"):
         open_flows()
+
+
+@pytest.mark.parametrize("given", [["flows.jsonl"], None, b"flows.jsonl", 3])
+def test_what_is_no_input_is_a_type_error_that_says_what_one_is(given: object) -> None:
+    """A list of paths, or nothing at all, is a programmer's mistake, told before any file is opened."""
+    for read_it in (open_flows, flowmine.read):
+        with pytest.raises(
+            TypeError, match=rf"several are arguments of their own.*not a {type(given).__name__}$"
+        ):
+            read_it("no such file", given)  # type: ignore[arg-type]
+
+
+def test_text_is_no_binary_stream(tmp_path: Path) -> None:
+    """A file opened as text is refused by name, with the mode to open it in."""
+    path = tmp_path / "flows.jsonl"
+    path.write_bytes(lines(record(1)))
+    with path.open() as text, pytest.raises(TypeError, match=r"open .*flows\.jsonl with mode 'rb'"):
+        open_flows(text)  # type: ignore[arg-type]
+
+
+def test_paths_may_be_of_pathlib(rotated: Path) -> None:
+    """Files, folders and patterns are the same as text and as `pathlib.Path`."""
+    for path in (rotated, rotated / "node-1" / "events.log", rotated / "*" / "*.log"):
+        assert _numbers(str(path)) == _numbers(path)
+        assert flowmine.read(str(path)).edges().to_pandas().equals(flowmine.read(path).edges().to_pandas())
 
 
 def test_links_in_a_ring_are_an_error(tmp_path: Path) -> None:
