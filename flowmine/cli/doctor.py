@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["doctor"]
 
 _NEWEST = (3, 14)
-_OF_DEVELOPERS = frozenset({"bench", "s3test", "test"})
+_OF_DEVELOPERS = frozenset({"bench", "test"})
 
 
 @click.command(short_help="Check what is installed, and what server and cluster answer.")

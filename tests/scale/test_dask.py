@@ -85,11 +85,9 @@ def test_an_object_store_is_read_like_a_folder(
     tmp_path: Path, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files of a bucket, by name, pattern or folder, give the bytes of the same files on this machine."""
-    moto = pytest.importorskip(
-        "moto.server", reason="moto's S3 server is not installed: pip install 'moto[server]'"
-    )
-    pytest.importorskip("s3fs", reason="s3fs is not installed: pip install s3fs")
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     try:
         _, port = server.get_host_and_port()
