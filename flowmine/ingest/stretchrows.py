@@ -59,7 +59,7 @@ def _decoded(
                 return None
     if owners.get("is_reply", "tail") != owners.get("reply", "tail"):
         return None
-    return StretchRows(stretches, codes, owners, tools)
+    return StretchRows(stretches, codes, owners, tools, {kind: tools.known[kind] for kind in KINDS})
 
 
 def _codes(kind: str, found: _Codes, texts: pa.BinaryArray, decoders: Decoders, tools: Tools) -> _Codes:
@@ -79,12 +79,19 @@ class StretchRows(Rows):
     """The flows of the lines of one block that are of the usual form."""
 
     def __init__(
-        self, stretches: Stretches, codes: dict[str, _Codes], owners: dict[str, str], tools: Tools
+        self,
+        stretches: Stretches,
+        codes: dict[str, _Codes],
+        owners: dict[str, str],
+        tools: Tools,
+        known: dict[str, Known],
     ) -> None:
-        """Take the stretches, the number of each line's by kind, and the kind in which each field is that any has."""
+        """Take the stretches, the number of each line's by kind among those known, and the kind in which each field is
+        that any has.
+        """
         super().__init__(len(stretches.times), tools)
         self._stretches, self._all_codes, self._owners = stretches, codes, owners
-        self._known: dict[str, Known] = {kind: tools.known[kind] for kind in KINDS}
+        self._known = known
         self._told: set[str] = set()
         self._places = {kind: pa.array(numbers) for kind, numbers in codes.items()}
 
@@ -97,7 +104,7 @@ class StretchRows(Rows):
         if stretches is None:
             return None
         codes = {kind: np.concatenate([rows._all_codes[kind] for rows in every]) for kind in KINDS}
-        return StretchRows(stretches, codes, last._owners, self.tools)
+        return StretchRows(stretches, codes, last._owners, self.tools, last._known)
 
     def alike(self, ports: TellingPorts) -> tuple[Rows, Ints] | None:
         """Return flows that differ in their stretches or in ports that tell something, and which of them each is."""
@@ -117,6 +124,7 @@ class StretchRows(Rows):
             {kind: codes[lines] for kind, codes in self._all_codes.items()},
             self._owners,
             self.tools,
+            self._known,
         )
         found.repeats = np.bincount(which)
         return found, which.astype(np.int64)
