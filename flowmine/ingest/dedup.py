@@ -59,38 +59,39 @@ class SeenIds:
     """The keys seen of late: two generations of open-addressing tables, half full at most.
 
     Exact over at least the last 63/64 of ``window`` distinct keys; memory is 2 tables of 2 x ``window`` words
-    (32 MB for a window of 2^20).
+    (32 MB for a window of 2^20), and a quarter of one.
     """
 
     def __init__(self, window: int = 1 << 20) -> None:
         """Make an empty set; ``window`` is a power of two."""
         if window & (window - 1):
             raise ValueError(f"window must be a power of two, not {window}")
-        self._window = window
+        self._window, self._step = window, min(1 << 14, max(1, window // 64))
         self._current, self._previous = np.zeros(0, np.uint64), np.zeros(0, np.uint64)
+        self._owners = np.zeros(0, np.uint16)
         self._held = 0
 
     def first_seen(self, keys: _Keys) -> _Mask:
         """Return for each key whether it is new, in order, and remember it; key 0 is always new."""
-        result = np.ones(len(keys), dtype=bool)
-        step = max(1, self._window // 64)
-        for start in range(0, len(keys), step):
-            result[start : start + step] = self._first_seen(keys[start : start + step])
+        result: _Mask = keys == 0
+        for start in range(0, len(keys), self._step):
+            end = start + self._step
+            result[start:end] |= self._first_seen(keys[start:end])
         return result
 
     def _first_seen(self, keys: _Keys) -> _Mask:
-        unique, first = np.unique(keys, return_index=True)
-        fresh = ~(_contains(self._current, unique) | _contains(self._previous, unique)) & (unique != 0)
-        new = unique[fresh]
-        if self._held + len(new) > self._window:
+        if self._held + len(keys) > self._window:
             self._previous, self._current = self._current, np.zeros(0, np.uint64)
             self._held = 0
-        if not len(self._current) and len(new):
+        if not len(self._current):
             self._current = np.zeros(2 * self._window, np.uint64)
-        _insert(self._current, new)
-        self._held += len(new)
-        result: _Mask = keys == 0
-        result[first[fresh]] = True
+        if not len(self._owners):
+            self._owners = np.zeros(2 * self._window, np.uint16)
+        asked = np.flatnonzero((keys != 0) & ~_contains(self._previous, keys))
+        new = _inserted(self._current, self._owners, keys[asked])
+        self._held += int(np.count_nonzero(new))
+        result = np.zeros(len(keys), bool)
+        result[asked[new]] = True
         return result
 
 
@@ -98,24 +99,36 @@ def _contains(table: _Keys, keys: _Keys) -> _Mask:
     found = np.zeros(len(keys), dtype=bool)
     if not len(table):
         return found
-    mask = np.uint64(len(table) - 1)
+    slots = _slots(table, keys)
     open_ = np.arange(len(keys))
-    slots = keys & mask
     while len(open_):
-        held = table[slots]
-        found[open_] = held == keys[open_]
-        going = (held != 0) & (held != keys[open_])
-        open_, slots = open_[going], (slots[going] + np.uint64(1)) & mask
+        held = table.take(slots)
+        same = held == keys
+        found[open_[same]] = True
+        going = (held != 0) & ~same
+        open_, keys, slots = open_[going], keys[going], (slots[going] + 1) & (len(table) - 1)
     return found
 
 
-def _insert(table: _Keys, keys: _Keys) -> None:
-    if not len(keys):
-        return
-    mask = np.uint64(len(table) - 1)
-    slots = keys & mask
-    while len(keys):
-        free = table[slots] == 0
-        table[slots[free]] = keys[free]  # of several keys for one slot the last stays; the others go on
-        going = table[slots] != keys
-        keys, slots = keys[going], (slots[going] + np.uint64(1)) & mask
+def _inserted(table: _Keys, owners: npt.NDArray[np.uint16], keys: _Keys) -> _Mask:
+    """Insert keys, none of them 0 and at most 2^16; return which were not there, of equal ones the first.
+
+    ``owners`` is as long as the table; what is in it does not matter.
+    """
+    new = np.zeros(len(keys), dtype=bool)
+    slots = _slots(table, keys)
+    open_ = np.arange(len(keys))
+    while len(open_):
+        free = table.take(slots) == 0
+        claimed, by = slots[free], open_[free]
+        table[claimed[::-1]] = keys[free][::-1]  # of several for one slot the last stays: the first of them
+        owners[claimed[::-1]] = by[::-1]
+        new[by[owners.take(claimed) == by]] = True
+        going = table.take(slots) != keys
+        open_, keys, slots = open_[going], keys[going], (slots[going] + 1) & (len(table) - 1)
+    return new
+
+
+def _slots(table: _Keys, keys: _Keys) -> npt.NDArray[np.int64]:
+    """Return where keys are looked for at first; numpy looks up faster by signed numbers."""
+    return (keys & np.uint64(len(table) - 1)).view(np.int64)
