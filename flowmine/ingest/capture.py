@@ -3,6 +3,8 @@
 | file             | holds                                                            |
 |------------------|------------------------------------------------------------------|
 | flows.parquet    | FLOWS, in the order of reading                                   |
+| distinct.parquet | what these have in common (`flowmine.ingest.capturedistinct`)    |
+| places.parquet   | which of these each event is                                     |
 | endpoints.parquet| ENDPOINTS that are an end of any of them                         |
 | pods.parquet     | PODS of these                                                    |
 | names.parquet    | NAMES: who got which name for which address                      |
@@ -22,13 +24,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowmine.ingest.capturedistinct import distinct
 from flowmine.ingest.capturewindow import Folder, Manifest, Pending
 from flowmine.ledger import Ledger
 from flowmine.schema import ENUMS, FLOWS, NAMES
 
 __all__ = ["Cut", "Recorder", "Redactor", "manifest_of_ledger", "since"]
 
-_ROW_GROUP = 1 << 15
+_ROW_GROUP = 1 << 17
 
 
 class Redactor(Protocol):
@@ -111,7 +114,10 @@ class Recorder:
         if self._pending is None:
             self._pending = Pending(self._folder.path, self._name())
         for start in range(0, max(1, table.num_rows), _ROW_GROUP):
-            self._pending.write("flows", table.slice(start, _ROW_GROUP))
+            group = table.slice(start, _ROW_GROUP)
+            shared, places = distinct(group)
+            for name, rows in (("flows", group), ("distinct", shared), ("places", places)):
+                self._pending.write(name, rows)
 
     def _name(self) -> str:
         first = datetime.fromtimestamp((self._first or self._latest) // 10**9, UTC)

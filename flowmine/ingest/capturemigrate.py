@@ -48,7 +48,8 @@ def migrate(folder: Path) -> Iterator[Path]:
                 raise SchemaError(
                     f"{window}: no way leads from schema version {manifest.schema} to {VERSION}: record it again"
                 )
-            tables = {path.stem: table_of(window, path.stem) for path in sorted(window.glob("*.parquet"))}
+            names = sorted({path.stem for path in window.glob("*.parquet")} - {"distinct", "places"})
+            tables = {name: table_of(window, name) for name in names}
             for version in range(manifest.schema, VERSION):
                 tables = STEPS[version](tables)
             stem, generation = stem_of(window)

@@ -5,20 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from flowmine.errors import SchemaError
-from flowmine.ingest.capturewindow import Manifest, manifest_of, opened, readable, sound, table_of
-from flowmine.schema import ENDPOINTS, ENUMS, FLOWS, LEDGER, NAMES, PODS
+from flowmine.ingest.capturegroups import Group, Groups, Span, conformed
+from flowmine.ingest.capturewindow import Manifest, manifest_of, readable, table_of
+from flowmine.schema import ENDPOINTS, FLOWS, LEDGER, NAMES, PODS
 
-__all__ = ["Kept", "Span", "Stored", "Told", "conformed", "kept", "stored", "told"]
+__all__ = ["Kept", "Stored", "Told", "kept", "stored", "told"]
 
 _TABLES = {"endpoints": ENDPOINTS, "pods": PODS, "names": NAMES, "ledger": LEDGER}
 _MAY_LACK = ("first", "last")
-
-Span = tuple[int | None, int | None]
-"""From when to when, nanoseconds, both inclusive; None is no bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,66 +57,47 @@ def told(window: Path) -> Told:
     return Told(manifest_of(window), **tables)
 
 
-def stored(window: Path, columns: Collection[str], span: Span = (None, None)) -> Iterator[Stored]:
+def stored(
+    window: Path, columns: Collection[str], span: Span = (None, None), *, apart: bool = False
+) -> Iterator[Stored | Group]:
     """Yield a window's events in the order of recording, and first, with or without events, what it says beside.
 
-    Row groups that lie outside ``span`` are not read; events outside it may still be in what is. Raises as `told`.
+    Row groups that lie outside ``span`` are not read; events outside it may still be in what is. With ``apart`` those
+    of usual size are left to be read by others. Raises as `told`.
     """
     beside: Told | None = told(window)
     assert beside is not None
     begins = beside.manifest.first or 0
-    schema = pa.schema([field for field in FLOWS if field.name in columns])
-    file = opened(window, "flows")
-    place = file.schema_arrow.get_field_index("time")
-    for group in range(file.metadata.num_row_groups):
-        with readable(window, "flows"):
-            bounds = _bounds(file, group, place) if place >= 0 else None
-            if _outside(bounds, span):
-                continue
-            table = conformed(sound(file.read_row_group(group, columns=schema.names)), schema)
-        for batch in table.combine_chunks().to_batches():
-            yield Stored(begins if bounds is None else bounds[0], batch, beside)
+    groups = Groups(window, columns)
+    for group in groups.within(span):
+        first = begins if group.begins is None else group.begins
+        if apart and group.is_small:
+            if beside is not None:
+                yield Stored(first, _nothing(columns), beside)
+            yield group
+            beside = None
+            continue
+        for batch in groups.read(group):
+            yield Stored(first, batch, beside)
             beside = None
     if beside is not None:
-        yield Stored(begins, pa.RecordBatch.from_pylist([], schema), beside)
+        yield Stored(begins, _nothing(columns), beside)
 
 
-def kept(window: Path, _columns: Collection[str], _span: Span = (None, None)) -> Iterator[Kept]:
+def _nothing(columns: Collection[str]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([], pa.schema([field for field in FLOWS if field.name in columns]))
+
+
+def kept(
+    window: Path, _columns: Collection[str], _span: Span = (None, None), *, apart: bool = False
+) -> Iterator[Kept]:
     """Yield the one piece of a window of state. Raises as `told`."""
     beside = told(window)
     names = sorted(
         path.stem for path in window.glob("*.parquet") if path.stem not in ("endpoints", "pods", "ledger")
     )
+    del apart  # there is nothing to read apart
     yield Kept(beside.manifest.first or 0, {name: table_of(window, name) for name in names}, beside)
-
-
-def _bounds(file: pq.ParquetFile, group: int, place: int) -> tuple[int, int] | None:
-    """Return the earliest and latest event time of a row group; None where it has events without a time, or none."""
-    statistics = file.metadata.row_group(group).column(place).statistics
-    if statistics is None or not statistics.has_min_max or statistics.null_count:
-        return None
-    return statistics.min_raw, statistics.max_raw
-
-
-def _outside(bounds: tuple[int, int] | None, span: Span) -> bool:
-    since, until = span
-    if bounds is None:
-        return False
-    return (since is not None and bounds[1] < since) or (until is not None and bounds[0] > until)
-
-
-def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return a table's columns as the schema has them, enumerations over their fixed dictionaries.
-
-    Raise SchemaError for a missing column or a value that an enumeration does not have.
-    """
-    columns = []
-    for field in schema:
-        if table.schema.get_field_index(field.name) < 0:
-            raise SchemaError(f"column {field.name!r} is missing in a stored table")
-        column = table[field.name]
-        columns.append(_enumerated(field.name, column) if field.name in ENUMS else column.cast(field.type))
-    return pa.table(columns, schema=schema)
 
 
 def _known(table: pa.Table) -> pa.Table:
@@ -130,21 +106,3 @@ def _known(table: pa.Table) -> pa.Table:
         if table[name].null_count and name not in _MAY_LACK:
             raise pa.ArrowInvalid(f"column {name!r} lacks values")
     return table
-
-
-def _enumerated(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    values = pa.array(ENUMS[name], pa.string())
-    chunks = [_coded(name, chunk, values) for chunk in column.chunks]
-    return pa.chunked_array(chunks, pa.dictionary(pa.int8(), pa.string()))
-
-
-def _coded(name: str, chunk: pa.Array, values: pa.Array) -> pa.DictionaryArray:
-    if not pa.types.is_dictionary(chunk.type):
-        chunk = chunk.dictionary_encode()
-    places = pc.index_in(chunk.dictionary, values)
-    if places.null_count:
-        raise SchemaError(
-            f"column {name!r} holds values that are not Hubble's: {chunk.dictionary.to_pylist()}"
-        )
-    codes = places.take(chunk.indices).cast(pa.int8())
-    return pa.DictionaryArray.from_arrays(codes, values)

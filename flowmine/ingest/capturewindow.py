@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from flowmine.errors import InputError, SchemaError
+from flowmine.ingest.capturedistinct import SEAL, seal
 from flowmine.outputs import write_whole
 from flowmine.schema import VERSION
 
@@ -51,8 +52,8 @@ VIEW = "capture.sql"
 
 _TEMPORARY = ".tmp-"
 _log = logging.getLogger(__name__)
-_ROW_GROUP = 1 << 15
-_PLAIN = frozenset({"uuid", "time", "first", "last"})
+_ROW_GROUP = 1 << 17
+_PLAIN = frozenset({"uuid", "time", "first", "last", "place"})
 """Columns whose values hardly repeat: they are stored without a dictionary."""
 
 
@@ -223,6 +224,8 @@ class Pending:
         target = self._folder / self._name
         with _told(self._path):
             for name, writer in self._writers.items():
+                if name == "places":
+                    writer.add_key_value_metadata({SEAL: seal(self._path / "flows.parquet")})
                 writer.close()
                 _sync(self._path / f"{name}.parquet")
             (self._path / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")

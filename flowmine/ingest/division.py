@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from flowmine.errors import InputError
 from flowmine.ingest.blocks import Block, Unreadable
+from flowmine.ingest.capturegroups import Group, Groups
 from flowmine.ingest.captureread import Kept, Stored
 from flowmine.ingest.captureshelf import Shelf
 from flowmine.ingest.columns import Builder
@@ -93,7 +94,7 @@ class Portion:
     @property
     def is_elsewhere(self) -> bool:
         """Whether any `Reader` may read it; others are for the `Division` itself."""
-        return isinstance(self.content, Range | Block | Unreadable)
+        return isinstance(self.content, Range | Block | Unreadable | Group)
 
 
 @dataclass(slots=True)
@@ -118,10 +119,13 @@ class Reader:
         self._builder = Builder(columns, self._endpoints, Ledger(), keep_query=settings.keep_query)
         self._typed = decoders(fields_of(columns))
         self._schema = pa.schema([field for field in FLOWS if field.name in settings.columns])
+        self._window: Groups | None = None
 
     def read(self, portion: Portion) -> tuple[Share, Folds | None]:
         """Return what a portion tells, and its flows, if there are any. Raises as `source.Source.batches`."""
         share = Share(Ledger(held=[] if self._settings.logged else None))
+        if isinstance(portion.content, Group):
+            return share, self._stored(portion.content)
         self._builder.ledger = share.ledger
         lines = Lines(portion.name, self._typed, share.ledger, strict=self._settings.strict)
         usual: list[tuple[StretchRows, Ints]] = []
@@ -146,6 +150,12 @@ class Reader:
         if whole is not None:
             usual = [(whole, np.concatenate([places for _, places in usual]))]
         return [self._builder.fold(rows, places, self._ports) for rows, places in usual]
+
+    def _stored(self, group: Group) -> Folds | None:
+        """Return the flows of a window's row group; the window stays open for the next."""
+        if self._window is None or self._window.window != group.window:
+            self._window = Groups(group.window, group.columns)
+        return self._window.folds(group, self._ports)
 
     def _blocks(self, content: object) -> Iterator[Block | Unreadable]:
         found = blocks_of(content, _BLOCK) if isinstance(content, Range) else iter([content])

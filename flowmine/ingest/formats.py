@@ -5,12 +5,14 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from flowmine.ingest import text
 from flowmine.ingest.blocks import Block, Unreadable
-from flowmine.ingest.captureread import Kept, Span, Stored, kept, stored
+from flowmine.ingest.capturegroups import Group, Span
+from flowmine.ingest.captureread import Kept, Stored, kept, stored
 from flowmine.ingest.framing import blocks
 from flowmine.ingest.normal import record_kind
 from flowmine.ingest.wrappers import Partials, payloads
@@ -24,8 +26,12 @@ Blocks = Callable[[Iterator[bytes], int, datetime], Iterator[Block | Unreadable]
 """From chunks, a size and the moment by which the content was complete (for times without a year) to blocks."""
 
 
-Pieces = Callable[[Path, Collection[str], Span], Iterator[Stored | Kept]]
-"""From a window's folder, columns of FLOWS and a span of time to pieces."""
+class Pieces(Protocol):
+    """From a window's folder, columns of FLOWS and a span of time to pieces, ``apart`` some yet to be read."""
+
+    def __call__(
+        self, window: Path, columns: Collection[str], span: Span, /, *, apart: bool
+    ) -> Iterator[Stored | Kept | Group]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from flowmine.ingest.blocks import Block, Unreadable
-from flowmine.ingest.captureread import Kept, Span, Stored
+from flowmine.ingest.capturegroups import Group, Span
+from flowmine.ingest.captureread import Kept, Stored
 from flowmine.ingest.files import Input
 from flowmine.ingest.formats import first_time
 from flowmine.ingest.ranges import Range, ranges
@@ -21,13 +22,13 @@ _ALONE, _LARGEST, _SMALLEST, _TOGETHER = 8 << 20, 1 << 21, 1 << 17, 24 << 20
 _RANGE = 4
 """Blocks in a range."""
 
-Piece: TypeAlias = Block | Unreadable | Stored | Kept | Range
+Piece: TypeAlias = Block | Unreadable | Stored | Kept | Group | Range
 
 
 @dataclass(frozen=True, slots=True)
 class Want:
     """What is asked for: of windows columns of FLOWS, and row groups not wholly outside a span of time; of JSON lines
-    whether to take them apart, or where files are such lines, only to say where they are (``ranges``).
+    whether to take them apart; of files of such lines, and of windows, only to say where they are (``ranges``).
     """
 
     columns: frozenset[str]
@@ -72,7 +73,7 @@ def _is_due(one: Input, heap: Sequence[tuple[int, ...] | tuple[int, int, object,
 
 def _blocks(one: Input, size: int, want: Want, *, few: bool) -> Iterator[Piece]:
     if one.format is not None and one.format.pieces is not None and one.window is not None:
-        return one.pieces(one.format.pieces(one.window, want.columns, want.span))
+        return one.pieces(one.format.pieces(one.window, want.columns, want.span, apart=want.ranges))
     if want.ranges and one.is_lines:
         return ranges(one, size * _RANGE)
     if one.format is None or one.format.blocks is None:

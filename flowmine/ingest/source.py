@@ -11,7 +11,8 @@ import pyarrow as pa
 from flowmine.errors import UsageError
 from flowmine.ingest.ahead import ahead
 from flowmine.ingest.blocks import Block, Unreadable
-from flowmine.ingest.captureread import Kept, Span, Stored
+from flowmine.ingest.capturegroups import Span
+from flowmine.ingest.captureread import Kept, Stored
 from flowmine.ingest.captureshelf import Shelf
 from flowmine.ingest.columns import Builder
 from flowmine.ingest.dedup import SeenIds, keys_of

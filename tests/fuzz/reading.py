@@ -134,7 +134,7 @@ SAMPLES: dict[str, Callable[[], tuple[bytes, ...]]] = {
     "frame": frames,
 }
 _TABLES = {
-    "capture": ("flows", "endpoints", "pods", "names", "ledger"),
+    "capture": ("flows", "distinct", "places", "endpoints", "pods", "names", "ledger"),
     "state": (
         *("rows", "drops", "deniers", "names", "services", "requests", "folded"),
         *("endpoints", "pods", "ledger"),

@@ -64,8 +64,11 @@ def test_only_the_columns_asked_for_are_made(tmp_path: Path) -> None:
     assert {tuple(batch.schema.names) for batch in found.batches()} == {("verdict", "destination_port")}
 
 
-def test_row_groups_outside_the_time_asked_for_are_not_read(tmp_path: Path) -> None:
+def test_row_groups_outside_the_time_asked_for_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With a span only stored groups that touch it are read; their other events may come along."""
+    monkeypatch.setattr("flowmine.ingest.capture._ROW_GROUP", 1 << 15)
     events = [flow(number, time=f"2026-11-18T{number // 30000:02d}:00:00Z") for number in range(120_000)]
     recorded(tmp_path / "out", lines(*({"flow": each} for each in events)))
     (window,) = windows(tmp_path / "out")
