@@ -84,7 +84,8 @@ class _Tasks:
         self._portions = division.portions()
         self._undecided: deque[tuple[Portion, Any, Any]] = deque()
         self._unjoined: deque[tuple[Portion, Any]] = deque()
-        self._sums: list[Any] = []
+        self._sums: list[list[Any]] = []
+        """Tasks of Parts: those of a portion, those merged of such, and so on, fewer than merge of each."""
         self._wholes: list[Whole] = []
         self._own = Sum(how)
 
@@ -99,7 +100,7 @@ class _Tasks:
             if self._unjoined and (len(self._unjoined) > self._most() // 2 or not self._undecided):
                 self._join(*self._unjoined.popleft())
         self._division.end(self._wholes)
-        return self._how.of(self._own.parts(), *(unpacked(one) for one in self._results(self._merged(1))))
+        return self._how.of(self._own.parts(), *map(unpacked, self._results(self._merged())))
 
     def _most(self) -> int:
         threads: dict[str, int] = self._client.nthreads()
@@ -129,20 +130,28 @@ class _Tasks:
             return
         new = self._division.new(self._result(portion, keys))
         summed = self._task(_sum, self._division.settings, self._how, decoded, new)
-        self._sums.append(self._task(_parts, summed))
+        self._add(self._task(_parts, summed))
         self._unjoined.append((portion, self._task(_told, summed)))
-        if len(self._sums) >= _BRANCHES * _BRANCHES:
-            self._sums = self._merged(_BRANCHES)
 
     def _join(self, portion: Portion, told: Any) -> None:
         found = self._result(portion, told)
         self._division.join(portion, found.share)
         self._wholes.append(found.whole)
 
-    def _merged(self, most: int) -> list[Any]:
-        """Return no more than so many tasks that hold all that was added up, merged as a tree."""
-        sums = self._sums
-        while len(sums) > most:
+    def _add(self, parts: Any, height: int = 0) -> None:
+        """Keep a task of Parts, merged with its like as soon as there are enough: few wait, whatever the input."""
+        if height == len(self._sums):
+            self._sums.append([])
+        alike = self._sums[height]
+        alike.append(parts)
+        if len(alike) == _BRANCHES:
+            self._sums[height] = []
+            self._add(self._task(_merge, self._how, *alike), height + 1)
+
+    def _merged(self) -> list[Any]:
+        """Return one task that holds all that was added up, none where nothing was."""
+        sums = [one for alike in self._sums for one in alike]
+        while len(sums) > 1:
             groups = [sums[start : start + _BRANCHES] for start in range(0, len(sums), _BRANCHES)]
             sums = [self._task(_merge, self._how, *group) for group in groups]
         return sums

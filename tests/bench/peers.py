@@ -1,10 +1,12 @@
 """A scan by ever more addresses, under ``--max-peers``: ``python -m tests.bench.peers``.
 
 One pod is called by as many addresses as there are events, each once: without a cap the edges grow as the events do.
-Printed are the time, the memory, the edges kept and the events counted as folded, for a scan and one three times as long.
+Printed are the time, the memory of the process that was asked and of the largest one it started, the edges kept and the
+events counted as folded, for a scan and one three times as long.
 """
 
 import json
+import resource
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,32 +48,39 @@ def scan(addresses: int) -> Iterator[str]:
         yield json.dumps({"flow": flow, "node_name": flow["node_name"], "time": time}, separators=(",", ":"))
 
 
-def read(path: str, most: str) -> dict[str, int]:
-    """Read a scan to EDGES with so many peers kept; return the edges, and the events folded."""
+def read(path: str, most: str, jobs: str, engine: str) -> dict[str, int]:
+    """Read a scan to EDGES with so many peers kept; return the edges, the events folded, and kilobytes at the peak."""
     from flowmine.edges import COLUMNS
     from flowmine.ingest import open_flows
     from flowmine.scale import aggregate
 
-    made = aggregate(open_flows(path, columns=COLUMNS), jobs=1, max_peers=int(most))
+    source = open_flows(path, columns=COLUMNS)
+    made = aggregate(source, jobs=int(jobs), engine=engine, max_peers=int(most))
     folded = [row["count"] for row in made.ledger.to_pylist() if row["kind"] == "folded"]
-    return {"edges": made.edges.num_rows, "folded": sum(folded)}
+    own, worker = (
+        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return {"edges": made.edges.num_rows, "folded": sum(folded), "own": own, "worker": worker}
 
 
 @click.command(help=__doc__)
 @click.option("--addresses", default=1_000_000, show_default=True, help="Of the shorter scan.")
 @click.option("--max-peers", default=50_000, show_default=True)
-def main(addresses: int, max_peers: int) -> None:
+@click.option("--jobs", default=1, show_default=True, help="Processes that read.")
+@click.option("--engine", type=click.Choice(["processes", "dask"]), default="processes", show_default=True)
+def main(addresses: int, max_peers: int, jobs: int, engine: str) -> None:
     """Print a line a scan."""
     with tempfile.TemporaryDirectory() as folder:
         for count in (addresses, addresses * 3):
             path = Path(folder) / f"scan-{count}.jsonl"
             with path.open("w") as out:
                 out.writelines(f"{line}\n" for line in scan(count))
-            got = measure("tests.bench.peers", "read", str(path), str(max_peers))
+            got = measure("tests.bench.peers", "read", str(path), str(max_peers), str(jobs), engine)
             path.unlink()
             found = got.returned
             print(
-                f"{count:10,} addresses: {got.seconds:6.1f} s, {got.peak / 1e6:6,.0f} MB, "
+                f"{count:10,} addresses: {got.seconds:6.1f} s, {found['own'] / 1e3:6,.0f} MB, "
+                f"{found['worker'] / 1e3:6,.0f} MB the largest worker, "
                 f"{found['edges']:,} edges, {found['folded']:,} events folded"
             )
 

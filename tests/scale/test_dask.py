@@ -14,7 +14,9 @@ from flowmine.edges import COLUMNS, Edges
 from flowmine.errors import InputError, UsageError
 from flowmine.ingest import Source, open_flows
 from flowmine.ingest.division import Division, Portion, Share
-from flowmine.scale import aggregate
+from flowmine.scale import aggregate, dask
+from flowmine.scale.packing import unpacked
+from tests.bench.peers import scan
 from tests.scale.making import capture, read, told
 
 _LINES = capture(4000)
@@ -131,6 +133,41 @@ def test_an_object_store_is_read_like_a_folder(
 def _edges(made: dict[str, Any]) -> dict[str, Any]:
     """Return all but the ledger's notes, which name the files."""
     return {name: value for name, value in made.items() if name != "told"}
+
+
+def test_a_scan_stays_under_the_cap(
+    tmp_path: Path, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a pod called by ever more addresses no worker's sum holds more than the cap, and few sums wait to be merged."""
+    path = tmp_path / "scan.jsonl"
+    path.write_text("".join(f"{line}\n" for line in scan(7000)))
+    rows, waiting = [], []
+    add, merged = dask._Tasks._add, dask._Tasks._merged
+
+    def counted(tasks: dask._Tasks, parts: Any, height: int = 0) -> None:
+        rows.append(tasks._client.submit(_rows, parts))
+        add(tasks, parts, height)
+        waiting.append(sum(map(len, tasks._sums)))
+
+    def looked_at(tasks: dask._Tasks) -> list[Any]:
+        rows[:] = tasks._client.gather(rows)
+        return merged(tasks)
+
+    one = open_flows(path, columns=COLUMNS)
+    expected = told((aggregate(one, jobs=1, max_peers=100), one))
+    monkeypatch.setattr(dask._Tasks, "_add", counted)
+    monkeypatch.setattr(dask._Tasks, "_merged", looked_at)
+    source = open_flows(path, columns=COLUMNS)
+    made = aggregate(source, engine="dask", scheduler=cluster.scheduler_address, max_peers=100)
+    assert expected == told((made, source))
+    assert 100 == made.edges.num_rows
+    assert 6900 == sum(row["count"] for row in made.ledger.to_pylist() if row["kind"] == "folded")
+    assert (True, 100) == (len(rows) > 16, max(rows))
+    assert max(waiting) < 2 * 8
+
+
+def _rows(parts: dict[str, bytes]) -> int:
+    return int(unpacked(parts).rows.num_rows)
 
 
 def test_a_scheduler_out_of_reach_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,9 @@ from flowmine.ingest import open_flows
 from flowmine.ingest.files import find
 from flowmine.ingest.ranges import ranges
 from flowmine.scale import aggregate, processes
+from flowmine.scale.messages import Finished
+from flowmine.scale.packing import unpacked
+from tests.bench.peers import scan
 from tests.scale.making import capture, read, told
 
 _LINES = capture(6000)
@@ -96,6 +99,31 @@ def test_lines_cut_in_pieces_by_a_runtime_are_put_together(tmp_path: Path) -> No
     one = read(path, jobs=1)
     assert told(one) == told(read(path, jobs=2))
     assert one[1].ledger.flows > 850
+
+
+def test_a_scan_stays_under_the_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a pod called by ever more addresses each process sends no more than the cap; the others are counted."""
+    path = tmp_path / "scan.jsonl"
+    path.write_text("".join(f"{line}\n" for line in scan(7000)))
+    sent: list[int] = []
+    hear = processes._Worker.hear
+
+    def weighed(worker: processes._Worker) -> object:
+        answer = hear(worker)
+        if isinstance(answer, Finished):
+            sent.append(unpacked(answer.parts).rows.num_rows)
+        return answer
+
+    monkeypatch.setattr(processes._Worker, "hear", weighed)
+    made = []
+    for jobs in (1, 2):
+        source = open_flows(path, columns=COLUMNS)
+        made.append((aggregate(source, jobs=jobs, max_peers=100), source))
+    assert told(made[0]) == told(made[1])
+    edges, _ = made[1]
+    assert 100 == edges.edges.num_rows
+    assert 6900 == sum(row["count"] for row in edges.ledger.to_pylist() if row["kind"] == "folded")
+    assert [100, 100] == sent
 
 
 def test_files_of_nothing_are_told_the_same(tmp_path: Path) -> None:
