@@ -11,7 +11,7 @@ __all__ = [
     "Places",
     "Words",
     "before",
-    "is_plain",
+    "equal",
     "is_text",
     "last_of_runs",
     "numbers",
@@ -52,18 +52,6 @@ def is_text(found: Words, places: Places, text: bytes) -> Mask:
     return np.asarray(usual)
 
 
-def is_plain(found: Words, places: Places, width: int) -> Mask:
-    """Tell at which places so many bytes, at least eight, are digits, colons, lower-case letters or some other ASCII.
-
-    These have the bit 0x20 and one of 0x10 and 0x40, and quotes, backslashes and controls have not.
-    """
-    usual = np.full(len(places), _each(b"\x20"))
-    for step in _steps(width):
-        some = found[places + step]
-        usual &= some & (some << word(b"\1") | some >> word(b"\1")) & ~(some >> word(b"\2"))
-    return np.asarray(usual == _each(b"\x20"))
-
-
 def last_of_runs(block: Bytes, char: bytes) -> Places:
     """Return where a character stands that is not followed by itself, in order, and some of those that are.
 
@@ -94,6 +82,12 @@ def last_of_runs(block: Bytes, char: bytes) -> Places:
 def texts(block: bytes | Bytes, places: Places, width: int) -> Bytes:
     """Return the bytes from each place on, a row each."""
     return _every(block, width)[places].view(np.uint8).reshape(-1, width)
+
+
+def equal(rows: Bytes, others: Bytes) -> Mask:
+    """Tell which rows are the same as those of another array of as many."""
+    text = f"S{rows.shape[1]}"
+    return np.asarray(rows.view(text)[:, 0] == others.view(text)[:, 0])
 
 
 def odd(rows: Bytes) -> Mask:

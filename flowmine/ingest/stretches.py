@@ -220,8 +220,8 @@ def _end_as_they_begin(block: Bytes, words: Words, lines: _Lines) -> Mask:
     """Tell which lines end with the very time that they begin with."""
     ends = lines.marks[:, -1]
     usual: Mask = is_text(words, ends - 40, b',"time":"') & (block[ends - 1] == ord('"'))
-    for place in (0, 8, 16, 22):
-        usual &= words[ends - 31 + place] == words[lines.begins + 17 + place]
+    first, last = (places.texts(block, at, _TIME) for at in (lines.begins + 17, ends - 31))
+    usual &= places.equal(first, last)
     usual &= lines.marks[:, -2] + 2 < ends - 40
     return usual
 
@@ -261,7 +261,7 @@ def _overwrite_hardware(made: Bytes, words: Words, ends: Places, starts: Places,
     usual = is_text(words, ends - 75, b',"ethernet":{"source":"') & (made[ends - 1] == ord('"'))
     usual &= is_text(words, ends - 35, b'","destination":"')
     for back in (52, 18):
-        usual &= places.is_plain(words, ends - back, len(_NO_ADDRESS))
+        usual &= ~places.odd(places.texts(made, ends - back, len(_NO_ADDRESS)))
     for back in (52, 18):
         places.put(made, ends[usual] - back, _NO_ADDRESS)
 

@@ -21,18 +21,19 @@ def test_numbers_are_those_that_the_words_begin_with(words: list[bytes]) -> None
         assert (value, width) == ((int(word[:digits]), digits) if usual else (0, 0))
 
 
-@given(st.lists(st.binary(min_size=17, max_size=17), min_size=1, max_size=20))
-def test_plain_bytes_are_never_quotes_escapes_or_controls(texts: list[bytes]) -> None:
-    """All of the characters of hardware addresses are plain, and of others those alone that JSON writes as they are."""
-    block = b"".join(texts)
-    starts = np.arange(0, len(block), 17)
-    for text, plain in zip(texts, places.is_plain(places.words(block), starts, 17).tolist(), strict=True):
-        assert plain == all(0x30 <= byte < 0x40 or 0x60 <= byte < 0x80 for byte in text)
+_ROWS = st.lists(
+    st.binary(min_size=5, max_size=5) | st.sampled_from([b"abcde", b"abcd\0", b"\0\0\0\0\0"]), min_size=1
+)
 
 
-def test_hardware_addresses_are_plain() -> None:
-    """As Hubble writes them."""
-    assert places.is_plain(places.words(b"0e:cf:11:2c:de:54"), np.array([0]), 17).all()
+@given(_ROWS, _ROWS)
+def test_rows_are_equal_or_odd_as_their_bytes_are(texts: list[bytes], others: list[bytes]) -> None:
+    count = min(len(texts), len(others))
+    rows, compared = (places.texts(b"".join(each), np.arange(0, 5 * count, 5), 5) for each in (texts, others))
+    pairs = list(zip(texts, others, strict=False))
+    assert [one == other for one, other in pairs] == places.equal(rows, compared).tolist()
+    for text, odd in zip(texts, places.odd(rows).tolist(), strict=False):
+        assert odd == any(byte < 0x20 or byte > 0x7E or byte in b'"\\' for byte in text)
 
 
 @given(st.lists(st.integers(0, 10**20 - 1), min_size=1, max_size=9))
