@@ -203,6 +203,11 @@ class Division:
         self._builder = Builder(columns, endpoints, ledger, keep_query=settings.keep_query)
         self._schema = pa.schema([field for field in FLOWS if field.name in settings.columns])
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether all inputs are windows."""
+        return all(one.window is not None for one in self._inputs)
+
     def portions(self) -> Iterator[Portion]:
         """Yield all portions in order. Raise InputError where an input cannot be read."""
         for number, (place, piece) in enumerate(in_step(self._inputs, self._want)):

@@ -1,8 +1,14 @@
-"""Read a source with this process alone: its portions one after the other, as others would read them."""
+"""Read a source with this process alone: its portions one after the other, as others would read them.
+
+Those of recorded captures are read in a thread, each while the one before is added up: Arrow reads them beside Python.
+"""
+
+from collections.abc import Iterator
 
 from flowmine.edges import Parts, Sum, Sums, parts_of, telling_ports
 from flowmine.errors import InputError
-from flowmine.ingest.division import Division, Portion, Reader
+from flowmine.ingest.ahead import ahead
+from flowmine.ingest.division import Division, Folds, Keys, Portion, Reader, Share
 
 __all__ = ["add_own", "gather"]
 
@@ -13,19 +19,35 @@ def gather(division: Division, how: Sums) -> Parts:
     Raise as `flowmine.ingest.source.Source.batches`; Undividable where a record goes on from one portion to the next.
     """
     reader, total = Reader(division.settings, telling_ports), Sum(how)
+    each = _each(division, reader)
+    for portion, made in ahead(each, 1) if division.is_recorded else each:
+        if made is None:
+            add_own(division, portion, total)
+            continue
+        if isinstance(made, InputError):
+            raise division.told(portion, made) from made
+        share, folds, keys = made
+        if folds is not None:
+            total.add_flows(reader.passed_on(share, folds, division.new(keys)))
+        division.join(portion, share)
+    division.end([reader.end()])
+    return total.parts()
+
+
+def _each(
+    division: Division, reader: Reader
+) -> Iterator[tuple[Portion, tuple[Share, Folds | None, Keys] | InputError | None]]:
+    """Yield the portions and what reading each gives; None for those that the division reads."""
     for portion in division.portions():
         if not portion.is_elsewhere:
-            add_own(division, portion, total)
+            yield portion, None
             continue
         try:
             share, folds = reader.read(portion)
         except InputError as error:
-            raise division.told(portion, error) from error
-        if folds is not None:
-            total.add_flows(reader.passed_on(share, folds, division.new(reader.keys(folds))))
-        division.join(portion, share)
-    division.end([reader.end()])
-    return total.parts()
+            yield portion, error
+            return
+        yield portion, (share, folds, reader.keys(folds))
 
 
 def add_own(division: Division, portion: Portion, total: Sum) -> None:
