@@ -29,6 +29,7 @@ from flowmine.ingest.jsonl import Lines, tell_cut, tell_nothing
 from flowmine.ingest.lockstep import Piece, Want, in_step
 from flowmine.ingest.ranges import Range, blocks_of
 from flowmine.ingest.shapes import decoders, fields_of
+from flowmine.ingest.slots import Slot, Slots, blocks_in
 from flowmine.ingest.stretches import cut
 from flowmine.ingest.stretchrows import StretchRows
 from flowmine.ledger import Ledger
@@ -94,12 +95,12 @@ class Portion:
     @property
     def is_elsewhere(self) -> bool:
         """Whether any `Reader` may read it; others are for the `Division` itself."""
-        return isinstance(self.content, Range | Block | Unreadable | Group)
+        return isinstance(self.content, Range | Slot | Block | Unreadable | Group)
 
 
 @dataclass(slots=True)
 class Share:
-    """What a portion told beside its flows; lines are numbered from the portion's own first line, if it is a range."""
+    """What a portion told beside its flows; lines are numbered from the portion's own first line, if it is a range or slot."""
 
     ledger: Ledger
     events: int = 0
@@ -111,9 +112,9 @@ class Share:
 class Reader:
     """Reads portions, in any order, until it is asked for what it knows at the end."""
 
-    def __init__(self, settings: Settings, ports: TellingPorts) -> None:
-        """Read as the settings say; ``ports`` says which flows are alike (`folding`)."""
-        self._settings, self._ports = settings, ports
+    def __init__(self, settings: Settings, ports: TellingPorts, slots: Slots | None = None) -> None:
+        """Read as the settings say; ``ports`` says which flows are alike (`folding`), ``slots`` have what is in slots."""
+        self._settings, self._ports, self._slots = settings, ports, slots
         self._endpoints = Endpoints()
         columns = settings.columns | settings.extra
         self._builder = Builder(columns, self._endpoints, Ledger(), keep_query=settings.keep_query)
@@ -158,7 +159,11 @@ class Reader:
         return self._window.folds(group, self._ports)
 
     def _blocks(self, content: object) -> Iterator[Block | Unreadable]:
-        found = blocks_of(content, _BLOCK) if isinstance(content, Range) else iter([content])
+        found: Iterator[object] = iter([content])
+        if isinstance(content, Range):
+            found = blocks_of(content, _BLOCK)
+        elif isinstance(content, Slot) and self._slots is not None:
+            found = blocks_in(content, self._slots)
         for block in found:
             if isinstance(block, Block):
                 block.stretches = cut(block.data)
@@ -208,9 +213,12 @@ class Division:
         """Whether all inputs are windows."""
         return all(one.window is not None for one in self._inputs)
 
-    def portions(self) -> Iterator[Portion]:
-        """Yield all portions in order. Raise InputError where an input cannot be read."""
-        for number, (place, piece) in enumerate(in_step(self._inputs, self._want)):
+    def portions(self, slots: Slots | None = None) -> Iterator[Portion]:
+        """Yield all portions in order; lines that lie in no plain file in ``slots``, if there are any.
+
+        Raise InputError where an input cannot be read.
+        """
+        for number, (place, piece) in enumerate(in_step(self._inputs, replace(self._want, slots=slots))):
             yield Portion(number, place, self._inputs[place].name, piece)
 
     def new(self, keys: Keys) -> New:
@@ -247,8 +255,9 @@ class Division:
         total.failure = total.failure or self._renumbered(portion, share.failure)
         total.events += share.events
         self._ledger.join(share.ledger)
-        if isinstance(portion.content, Range):
+        if isinstance(portion.content, Range | Slot):
             total.lines += share.lines
+        if isinstance(portion.content, Range):
             self._inputs[portion.place].read += portion.content.end - portion.content.start
         self._progress()
 
@@ -267,9 +276,9 @@ class Division:
         self._progress()
 
     def _renumbered(self, portion: Portion, text: str) -> str:
-        """Return a text that names a line of a range with the number that the line has in the file."""
+        """Return a text that names a line of a range or slot with the number that the line has in the file."""
         before = self._totals[portion.place].lines
-        if not before or not isinstance(portion.content, Range):
+        if not before or not isinstance(portion.content, Range | Slot):
             return text
         pattern = rf"^({re.escape(portion.name)}:|line )(\d+)(?=:|$)"
         return re.sub(pattern, lambda found: f"{found[1]}{int(found[2]) + before}", text)

@@ -51,7 +51,8 @@ class Input:
         self.window = path if path is not None and path.is_dir() else None
         self.name, self.size = name, _size(self.window) if self.window else known and known.size
         self.written = known.written if known else datetime.now(UTC)
-        self.read, self.cut, self.compressed = 0, "", False
+        self.read, self.cut = 0, ""
+        self.compression: str | None = None
         self.is_lines = False
         """Whether the stored bytes are the lines themselves; known after `recognise`."""
         self.format: Format | None = None
@@ -69,6 +70,11 @@ class Input:
     def repeatable(self) -> bool:
         """Whether the input can be read more than once."""
         return self._path is not None or self._remote
+
+    @property
+    def compressed(self) -> bool:
+        """Whether the content is compressed; how (``compression``), is known after `recognise`."""
+        return self.compression is not None
 
     @property
     def described(self) -> str:
@@ -142,7 +148,7 @@ class Input:
     def _decompressed(self) -> Iterator[bytes]:
         raw = self._raw()
         first = next(raw, b"")
-        self.compressed, self._marked = compression_of(first) is not None, is_marked(first)
+        self.compression, self._marked = compression_of(first), is_marked(first)
         return decompress(_chained(first, raw), self._raw_again if self.repeatable else None)
 
     def _raw_again(self) -> Iterator[bytes]:

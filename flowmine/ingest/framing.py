@@ -13,7 +13,7 @@ import msgspec
 from flowmine.ingest.blocks import LONGEST, Block, Unreadable, line_ends
 from flowmine.ingest.brackets import values
 
-__all__ = ["blocks", "by_line", "decoded_text", "is_by_value", "is_marked"]
+__all__ = ["blocks", "by_line", "decoded_text", "is_by_value", "is_marked", "peeked"]
 
 _BLANK = b" \t\r\n"
 _BOMS = (
@@ -67,14 +67,15 @@ def is_by_value(head: bytes) -> bool:
 
 def blocks(chunks: Iterator[bytes], size: int) -> Iterator[Block | Unreadable]:
     """Yield the content as blocks of about ``size`` bytes, and what could not be cut, in order."""
-    head, chunks = _peek(chunks, 1 << 16)
+    head, chunks = peeked(chunks, 1 << 16)
     if is_by_value(head):
         yield from values(chunks, size)
     else:
         yield from by_line(chunks, size)
 
 
-def _peek(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
+def peeked(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
+    """Return the beginning of a content, up to ``size`` bytes, and the whole content."""
     parts: list[bytes] = []
     held = 0
     for chunk in chunks:

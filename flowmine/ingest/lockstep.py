@@ -5,12 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from flowmine.ingest.ahead import ahead
 from flowmine.ingest.blocks import Block, Unreadable
 from flowmine.ingest.capturegroups import Group, Span
 from flowmine.ingest.captureread import Kept, Stored
 from flowmine.ingest.files import Input
 from flowmine.ingest.formats import first_time
 from flowmine.ingest.ranges import Range, ranges
+from flowmine.ingest.slots import Slot, Slots, slots
 from flowmine.ingest.stretches import cut
 from flowmine.ingest.times import nanoseconds
 
@@ -22,19 +24,21 @@ _ALONE, _LARGEST, _SMALLEST, _TOGETHER = 8 << 20, 1 << 21, 1 << 17, 24 << 20
 _RANGE = 4
 """Blocks in a range."""
 
-Piece: TypeAlias = Block | Unreadable | Stored | Kept | Group | Range
+Piece: TypeAlias = Block | Unreadable | Stored | Kept | Group | Range | Slot
 
 
 @dataclass(frozen=True, slots=True)
 class Want:
     """What is asked for: of windows columns of FLOWS, and row groups not wholly outside a span of time; of JSON lines
-    whether to take them apart; of files of such lines, and of windows, only to say where they are (``ranges``).
+    whether to take them apart; of files of such lines, and of windows, only to say where they are (``ranges``), and
+    other lines to be put into ``slots``.
     """
 
     columns: frozenset[str]
     span: Span = (None, None)
     stretches: bool = False
     ranges: bool = False
+    slots: Slots | None = None
 
 
 _MOST_MISSES = 3
@@ -51,13 +55,14 @@ def in_step(inputs: Sequence[Input], want: Want) -> Iterator[tuple[int, Piece | 
     """
     shared = max(_SMALLEST, min(_LARGEST, _TOGETHER // max(1, min(len(inputs), _MOST_OPEN))))
     size = _ALONE if len(inputs) == 1 else shared
-    few = len(inputs) <= _FEW
     waiting = list(range(len(inputs)))[::-1]
     heap: list[tuple[int, int, Piece, Iterator[Piece]]] = []
     while waiting or heap:
         while waiting and len(heap) < _MOST_OPEN and _is_due(inputs[waiting[-1]], heap):
             place = waiting.pop()
-            if not _push(heap, place, inputs[place].begins or 0, _blocks(inputs[place], size, want, few=few)):
+            if not _push(
+                heap, place, inputs[place].begins or 0, _blocks(inputs[place], size, want, len(inputs))
+            ):
                 yield place, None
         if not heap:
             continue
@@ -71,13 +76,17 @@ def _is_due(one: Input, heap: Sequence[tuple[int, ...] | tuple[int, int, object,
     return not heap or (one.begins or 0) <= heap[0][0]
 
 
-def _blocks(one: Input, size: int, want: Want, *, few: bool) -> Iterator[Piece]:
+def _blocks(one: Input, size: int, want: Want, count: int) -> Iterator[Piece]:
     if one.format is not None and one.format.pieces is not None and one.window is not None:
         return one.pieces(one.format.pieces(one.window, want.columns, want.span, apart=want.ranges))
     if want.ranges and one.is_lines:
         return ranges(one, size * _RANGE)
     if one.format is None or one.format.blocks is None:
         return iter(())
+    few = count <= _FEW
+    if want.slots is not None and one.format.name == "json":
+        lent = slots(one, size, want.slots, alone=count == 1)
+        return ahead(lent) if few and one.compressed else lent
     blocks = one.format.blocks(one.content(size, in_thread=few), size, one.written)
     return _taken_apart(blocks) if want.stretches else blocks
 

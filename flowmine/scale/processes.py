@@ -1,5 +1,6 @@
 """Read a source with several processes: the same portions, in the same order, with the same answer as one."""
 
+import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any
 from flowmine.edges import Parts, Sum, Sums
 from flowmine.errors import InputError
 from flowmine.ingest.division import Division, Portion
+from flowmine.ingest.slots import Slot, Slots
 from flowmine.scale.alone import add_own
 from flowmine.scale.messages import Done, Failed, Finish, Finished, Keyed, Pass, Read
 from flowmine.scale.packing import unpacked
@@ -30,7 +32,7 @@ def gather(division: Division, jobs: int, how: Sums, started: Readers | None = N
         workers = [_Worker(reader) for reader in readers.take()]
         for worker in workers:
             worker.tell((division.settings, how))
-        line = _Line(division, workers, how)
+        line = _Line(division, workers, how, Slots(os.dup(readers.slots)))
         line.run()
         for worker in workers:
             worker.tell(Finish())
@@ -80,9 +82,10 @@ class _Worker:
 class _Line:
     """The portions under way, in order: which are judged for repeated flows, and which are joined."""
 
-    def __init__(self, division: Division, workers: list[_Worker], how: Sums) -> None:
-        self._division, self._workers = division, workers
-        self._portions: Iterator[Portion] = division.portions()
+    def __init__(self, division: Division, workers: list[_Worker], how: Sums, slots: Slots) -> None:
+        self._division, self._workers, self._slots = division, workers, slots
+        self._portions: Iterator[Portion] = division.portions(slots)
+        self._lent: dict[int, Slot] = {}
         self._unjudged: deque[Portion] = deque()
         self._unjoined: deque[Portion] = deque()
         self._answers: dict[int, Keyed | Done | Failed] = {}
@@ -115,12 +118,16 @@ class _Line:
         self._unjoined.append(portion)
         if portion.is_elsewhere:
             self._readers[portion.number] = worker
+            if isinstance(portion.content, Slot):
+                self._lent[portion.number] = portion.content
             worker.tell(Read(portion))
         return True
 
     def _hear(self, worker: _Worker) -> None:
         answer = worker.hear()
         self._answers[answer.number] = answer
+        if slot := self._lent.pop(answer.number, None):
+            self._slots.give_back(slot.number)
         if not isinstance(answer, Keyed):
             worker.reads = deque(one for one in worker.reads if one.number != answer.number)
 

@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from multiprocessing import Pipe
@@ -17,7 +18,7 @@ __all__ = ["Reader", "Readers", "known_early", "worth"]
 
 _WORK = (
     "from flowmine.arrow import for_commands; for_commands(); "
-    "import sys; from flowmine.scale.worker import main; main(int(sys.argv[1]))"
+    "import sys; from flowmine.scale.worker import main; main(*map(int, sys.argv[1:]))"
 )
 _WORTH = 512 << 20
 """Bytes to be read for which a process of their own is worth its start, half a second."""
@@ -26,15 +27,15 @@ _WORTH = 512 << 20
 class Reader:
     """A process that reads, and the connection to it."""
 
-    def __init__(self) -> None:
-        """Start the process. It finds flowmine where this one did."""
+    def __init__(self, slots: int) -> None:
+        """Start the process, which has the file ``slots`` too. It finds flowmine where this one did."""
         self.connection, theirs = Pipe()
         package = str(Path(flowmine.__file__).parents[1])
         path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
         with theirs, _deaf():
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _WORK, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-P", "-c", _WORK, str(theirs.fileno()), str(slots)],
+                pass_fds=[theirs.fileno(), slots],
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": path},
             )
@@ -61,10 +62,12 @@ class Readers:
 
     def __init__(self, jobs: int) -> None:
         """Start ``jobs`` processes."""
-        self._stack = ExitStack()
-        with self._stack:
-            self._each = [self._stack.enter_context(Reader()) for _ in range(jobs)]
-            self._stack = self._stack.pop_all()
+        with ExitStack() as stack:
+            self.slots = _nameless()
+            """A file that all of them have; for `flowmine.ingest.slots.Slots`."""
+            stack.callback(os.close, self.slots)
+            self._each = [stack.enter_context(Reader(self.slots)) for _ in range(jobs)]
+            self._stack = stack.pop_all()
 
     def __enter__(self) -> "Readers":
         return self
@@ -81,6 +84,14 @@ class Readers:
         """Return the processes, the first time; none once they were taken."""
         taken, self._each = self._each, []
         return taken
+
+
+def _nameless() -> int:
+    """Return an open file, in memory where the system has such."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("flowmine")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 def known_early(inputs: Sequence[str], jobs: int | None) -> int:

@@ -19,6 +19,7 @@ from typing import Any
 
 from flowmine.edges import Sum, Sums, telling_ports
 from flowmine.ingest.division import Folds, New, Portion, Reader, Settings, Share
+from flowmine.ingest.slots import Slots
 from flowmine.scale.messages import Done, Failed, Finish, Finished, Keyed, Pass, Read
 from flowmine.scale.packing import packed
 
@@ -28,8 +29,8 @@ __all__ = ["main"]
 class _Work:
     """The portions of one worker."""
 
-    def __init__(self, settings: Settings, how: Sums) -> None:
-        self._reader = Reader(settings, telling_ports)
+    def __init__(self, settings: Settings, how: Sums, slots: Slots) -> None:
+        self._reader = Reader(settings, telling_ports, slots)
         self._held: dict[int, tuple[Share, Folds]] = {}
         self._sum = Sum(how)
 
@@ -60,8 +61,8 @@ class _Work:
         return Done(number, share)
 
 
-def main(descriptor: int) -> None:
-    """Work for whoever is at the other end of a socket, until it is closed."""
+def main(descriptor: int, slots: int) -> None:
+    """Work for whoever is at the other end of a socket, until it is closed; ``slots`` is the file of `Slots`."""
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # the other end is interrupted as well, and closes the socket
@@ -71,7 +72,8 @@ def main(descriptor: int) -> None:
     begin = inbox.get()
     if begin is None:
         return
-    work = _Work(*begin)
+    settings, how = begin
+    work = _Work(settings, how, Slots(slots))
     while (told := inbox.get()) is not None:
         try:
             connection.send(work.answer(told))

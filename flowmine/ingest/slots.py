@@ -1,0 +1,179 @@
+"""Lines handed to readers in other processes through a file without name, in slots that are written again and again.
+
+What is decompressed, or comes from a stream, can be read only where it is opened. Lines written into a slot are read as
+those of a plain file are, by whoever has the file's descriptor. The file is gone with the last process that has it.
+"""
+
+import mmap
+import os
+import weakref
+from collections import deque
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from flowmine.errors import InputError
+from flowmine.ingest.blocks import LONGEST, Block, Unreadable
+from flowmine.ingest.files import Input
+from flowmine.ingest.formats import HEAD, first_time
+from flowmine.ingest.framing import blocks, by_line, is_by_value, is_marked, peeked
+from flowmine.ingest.stores import opened
+from flowmine.ingest.times import nanoseconds
+
+__all__ = ["Slot", "Slots", "blocks_in", "slots"]
+
+_APART = 1 << 27
+"""Bytes from one slot to the next, more than any holds; room is taken only by what is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Whole lines, so many bytes, in a slot; the first begins at ``begins`` (nanoseconds, where it tells)."""
+
+    number: int
+    length: int
+    begins: int | None
+
+
+class Slots:
+    """The slots of one file: as many as are in use at a time."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Use an empty file, open to be read and written; it is closed when nobody uses the slots any more."""
+        self._descriptor = descriptor
+        weakref.finalize(self, os.close, descriptor)
+        self._free: deque[int] = deque()
+        self._rooms: dict[int, mmap.mmap] = {}
+        self._count = 0
+
+    def take(self) -> int:
+        """Return a slot to be written."""
+        if self._free:
+            return self._free.popleft()
+        self._count += 1
+        return self._count - 1
+
+    def give_back(self, number: int) -> None:
+        """Let a slot be written again: its content was read."""
+        self._free.append(number)
+
+    def room(self, number: int, size: int) -> mmap.mmap:
+        """Return the memory of a slot, at least ``size`` bytes. Raise InputError where there is no room."""
+        room = self._rooms.get(number)
+        if room is None or len(room) < size:
+            self.write(number, 0, bytes(size))  # what has no room is an error here, and a signal in memory
+            room = self._rooms[number] = mmap.mmap(self._descriptor, size, offset=number * _APART)
+        return room
+
+    def write(self, number: int, at: int, data: bytes) -> None:
+        """Write into a slot. Raise InputError where there is no room."""
+        left = memoryview(data)
+        try:
+            while left:
+                done = os.pwrite(self._descriptor, left, number * _APART + at)
+                left, at = left[done:], at + done
+        except OSError as error:
+            raise InputError(
+                f"no room for what several processes are to read ({error.strerror or error}); try again with --jobs 1"
+            ) from error
+
+    def read(self, number: int, at: int, size: int) -> bytes:
+        """Return the bytes of a slot."""
+        found: list[bytes] = []
+        while size and (data := os.pread(self._descriptor, size, number * _APART + at)):
+            found.append(data)
+            size, at = size - len(data), at + len(data)
+        return b"".join(found)
+
+
+def slots(one: Input, size: int, into: Slots, *, alone: bool) -> Iterator[Slot | Block | Unreadable]:
+    """Yield the lines of a JSON input in slots of about ``size`` bytes; as blocks, where values are not lines.
+
+    Where the input is not ``alone`` they end where blocks do (`framing.blocks`), so that it falls in with the others as
+    it does with one reader. Raise InputError where it cannot be read.
+    """
+    fast = alone and one.repeatable and one.compression == "gzip"
+    given = (yield from _inflated(one, size, into)) if fast else 0
+    if given is None:
+        return
+    head, content = peeked(_behind(one.content(size), given), HEAD)
+    if is_by_value(head) and not given:
+        yield from blocks(content, size)
+    else:
+        yield from _by_line(content, size, into)
+
+
+def _inflated(one: Input, size: int, into: Slots) -> Generator[Slot, None, int | None]:
+    """Yield the lines of gzip, inflated where they are read. Return None after the last.
+
+    Whatever is not lines and sound throughout is left to who reads anything: return how many bytes were none of it.
+    """
+    inflating: Any = import_module("isal.igzip").IGzipFile
+
+    number, given, rest, one.read, one.cut = into.take(), 0, b"", 0, ""
+    try:
+        with opened(one.name) as stored, inflating(fileobj=stored) as content:
+            while True:
+                room = into.room(number, size)
+                room[: len(rest)] = rest
+                held = len(rest) + content.readinto(memoryview(room)[len(rest) : size])
+                one.read = stored.tell()
+                whole = held if held < size else room.rfind(b"\n", 0, size) + 1
+                odd = not given and (is_marked(room[:4]) or is_by_value(room[: min(HEAD, held)]))
+                if odd or not whole:
+                    into.give_back(number)
+                    return given if odd or held else None
+                rest = room[whole:held]
+                yield _slot(number, whole, into)
+                given += whole
+                if held < size:
+                    return None
+                number = into.take()
+    except Exception:  # whatever it is, who reads anything meets it again
+        into.give_back(number)
+        return given
+
+
+def _behind(content: Iterator[bytes], given: int) -> Iterator[bytes]:
+    """Leave out the first bytes of a content."""
+    for chunk in content:
+        if len(chunk) > given:
+            yield chunk[given:]
+        given -= min(given, len(chunk))
+
+
+def _by_line(content: Iterator[bytes], size: int, into: Slots) -> Iterator[Slot]:
+    """Do so as `framing.by_line` does. Of a line that is too long, a slot has as much as tells that it is."""
+    number, held, whole, dropping = into.take(), 0, 0, False
+    for piece in content:
+        for start in range(0, len(piece), LONGEST):
+            chunk = piece if len(piece) <= LONGEST else piece[start : start + LONGEST]
+            if dropping:
+                _, end, chunk = chunk.partition(b"\n")
+                dropping = not end
+            into.write(number, held, chunk)
+            cut = chunk.rfind(b"\n") + 1
+            whole = held + cut if cut else whole
+            held += len(chunk)
+            if whole < size and held <= LONGEST:
+                continue
+            rest = into.read(number, whole, held - whole) if whole else b""
+            yield _slot(number, whole or held, into)
+            dropping = not whole
+            number, held, whole = into.take(), len(rest), 0
+            into.write(number, 0, rest)
+    if held:
+        yield _slot(number, held, into)
+    else:
+        into.give_back(number)
+
+
+def _slot(number: int, length: int, into: Slots) -> Slot:
+    head = into.read(number, 0, min(HEAD, length))
+    return Slot(number, length, nanoseconds(first_time(head)))
+
+
+def blocks_in(found: Slot, of: Slots) -> Iterator[Block | Unreadable]:
+    """Yield the lines of a slot as one block, numbered from 1; or what is too long for a line."""
+    return by_line(iter([of.read(found.number, 0, found.length)]), found.length)
