@@ -17,17 +17,20 @@ import pyarrow.compute as pc
 
 from flowmine.schema import FLOWS
 
-__all__ = ["APART", "PLACES", "SEAL", "SHARED", "distinct", "seal"]
+__all__ = ["APART", "OF_REQUESTS", "PLACES", "SEAL", "SHARED", "codes_of", "distinct", "seal"]
 
 APART = ("time", "uuid", "source_port", "destination_port")
 """Columns in which every event has its own value."""
 
+OF_REQUESTS = ("http_method", "http_path", "http_host")
+"""Columns that most events lack and that may differ in all others: they are read of each event where they are wanted."""
+
 _OF_NO_EDGE = (
     *("event_sub_type", "source_pod", "destination_pod", "source_identity", "destination_identity"),
-    *("icmp_code", "sock_xlate_point", "http_method", "http_path", "http_host", "http_code", "dns_rcode"),
-    *("auth_type", "egress_allowed_by", "ingress_allowed_by", "node_labels"),
+    *("icmp_code", "sock_xlate_point", "http_code", "dns_rcode", "auth_type"),
+    *("egress_allowed_by", "ingress_allowed_by", "node_labels"),
 )
-SHARED = pa.schema([field for field in FLOWS if field.name not in (*APART, *_OF_NO_EDGE)])
+SHARED = pa.schema([field for field in FLOWS if field.name not in (*APART, *OF_REQUESTS, *_OF_NO_EDGE)])
 """Columns of distinct events: those that edges are made of, and the emitting node."""
 
 PLACES = pa.schema([("place", pa.uint32())])
@@ -58,7 +61,7 @@ def distinct(flows: pa.Table) -> tuple[pa.Table, pa.Table]:
 
     Where they hardly repeat the first has no rows, and every place is null.
     """
-    codes = _codes(flows.select(SHARED.names))
+    codes = codes_of(flows.select(SHARED.names))
     if codes is not None:
         _, first = np.unique(codes, return_index=True)
         if len(first) * _WORTH <= flows.num_rows:
@@ -67,7 +70,7 @@ def distinct(flows: pa.Table) -> tuple[pa.Table, pa.Table]:
     return SHARED.empty_table(), pa.table([nowhere], PLACES)
 
 
-def _codes(flows: pa.Table) -> pa.Array | None:
+def codes_of(flows: pa.Table) -> pa.Array | None:
     """Return a number for each event, from 0 in the order of first occurrence, the same where all columns are equal.
 
     None where lists hold texts that cannot be told apart.

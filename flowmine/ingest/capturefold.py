@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from flowmine.ingest.capturedistinct import APART
+from flowmine.ingest.capturedistinct import APART, codes_of
 from flowmine.ingest.folding import Fold, Ints, TellingPorts
 from flowmine.schema import HOUR
 
@@ -15,19 +15,31 @@ _HOURS = 1 << 12
 
 
 def of_distinct(which: Ints, distinct: pa.RecordBatch, own: pa.RecordBatch, ports: TellingPorts) -> Fold:
-    """Return events, each of them one of the ``distinct`` but for its ``own`` columns, with those alike told once."""
+    """Return events, each of them one of the ``distinct`` but for its ``own`` columns, with those alike told once.
+
+    Own are `capturedistinct.APART` and any others that tell events apart; there are at most 2^17 events.
+    """
     time = own.column("time").cast(pa.int64())
     is_reply, flags = (_numbers(distinct.column(name), -1)[which] for name in ("is_reply", "tcp_flags"))
     ends = (_numbers(own.column(name), -1) for name in ("source_port", "destination_port"))
     source, destination = ports(is_reply, flags, *ends)
-    key = (which << 2 * _PORT) | (source + 1 << _PORT) | (destination + 1)
+    key = (_of_requests(which, own) << 2 * _PORT) | (source + 1 << _PORT) | (destination + 1)
     alike = pa.array(key | _hours(time) << _PLACE).dictionary_encode()
     rows = _numbers(alike.indices, 0)
     first = _first(rows, len(alike.dictionary))
     shared, apart = distinct.take(pa.array(which[first])), own.take(pa.array(first))
     columns = {name: shared.column(name) for name in shared.schema.names}
-    columns.update({name: apart.column(name) for name in APART})
+    columns.update({name: apart.column(name) for name in apart.schema.names})
     return Fold(pa.record_batch(columns), rows, time, own.column("uuid"), np.arange(len(rows)))
+
+
+def _of_requests(which: Ints, own: pa.RecordBatch) -> Ints:
+    """Return a number for what is equal in the distinct event and in own columns but those that are `APART`."""
+    names = [name for name in own.schema.names if name not in APART]
+    codes = codes_of(pa.Table.from_batches([own.select(names)])) if names else None
+    if codes is None:
+        return which
+    return _numbers(pa.array((which << _PORT) | _numbers(codes, 0)).dictionary_encode().indices, 0)
 
 
 def _hours(time: pa.Array) -> Ints:

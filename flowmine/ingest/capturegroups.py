@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from operator import le
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from flowmine.errors import InputError, SchemaError
-from flowmine.ingest.capturedistinct import APART, PLACES, SEAL, SHARED, seal
+from flowmine.ingest.capturedistinct import APART, OF_REQUESTS, PLACES, SEAL, SHARED, seal
 from flowmine.ingest.capturefold import of_distinct
 from flowmine.ingest.capturewindow import opened, readable, sound
 from flowmine.ingest.folding import Fold, Folds, TellingPorts
@@ -25,9 +26,6 @@ _ROWS = 1 << 15
 """Rows that are read at once."""
 _SMALL = 1 << 17
 """Rows that a row group may have to be read by others: of values that are all the same a small file may hold any number."""
-
-
-_OWN = pa.schema([field for field in FLOWS if field.name in APART])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +56,23 @@ class Groups:
         self._shared = pa.schema(
             [field for field in SHARED if field.name in {*columns, "node_name", "is_reply", "tcp_flags"}]
         )
+        own = {*APART, *self._columns.intersection(OF_REQUESTS)}
+        self._own = pa.schema([field for field in FLOWS if field.name in own])
         self._beside = self._distinct()
 
     def _distinct(self) -> tuple[pq.ParquetFile, pq.ParquetFile] | None:
         """Return the tables of distinct events and of places, where they are of this FLOWS and suffice."""
-        if not self._columns.issubset((*APART, *SHARED.names)):
+        if not self._columns.issubset((*APART, *OF_REQUESTS, *SHARED.names)):
             return None
         try:
             beside = opened(self.window, "distinct"), opened(self.window, "places")
             told = (beside[1].metadata.metadata or {}).get(SEAL)
             known = told == seal(self.window / "flows.parquet")
-        except (InputError, OSError):
+            flows, shared, places = map(_rows, (self._file, *beside))
+        except (InputError, OSError, pa.ArrowException):
             return None
-        count = self._file.metadata.num_row_groups
-        return beside if known and all(one.metadata.num_row_groups == count for one in beside) else None
+        fits = flows == places and len(shared) == len(flows) and all(map(le, shared, flows))
+        return beside if known and fits else None
 
     def within(self, span: Span = (None, None)) -> Iterator[Group]:
         """Yield the row groups that do not lie wholly outside a span of time. Raise InputError for a damaged file."""
@@ -120,7 +121,7 @@ class Groups:
         if place.null_count == group.rows:
             return None
         distinct = self._table(self._beside[0], "distinct", group, self._shared)
-        own = self._table(self._file, "flows", group, _OWN)
+        own = self._table(self._file, "flows", group, self._own)
         with readable(self.window, "places"):
             if place.null_count or not len(place) == own.num_rows == group.rows:
                 raise pa.ArrowInvalid("it does not have the events of flows.parquet")
@@ -132,6 +133,11 @@ class Groups:
         with readable(self.window, name):
             table = file.read_row_group(group.number, columns=schema.names, use_threads=False)
             return _whole(conformed(sound(table), schema))
+
+
+def _rows(file: pq.ParquetFile) -> list[int]:
+    """Return how many rows each row group has."""
+    return [file.metadata.row_group(number).num_rows for number in range(file.metadata.num_row_groups)]
 
 
 def _whole(table: pa.Table) -> pa.RecordBatch:

@@ -183,7 +183,7 @@ def recorded(path: Path) -> Path:
     import subprocess
     import sys
 
-    made = path.with_suffix(".capture")
+    made = path.with_suffix(".recorded")
     if not made.exists():
         command = [sys.executable, "-m", "flowmine", "capture", "-q", str(path), "-d", str(made)]
         subprocess.run(command, check=True)

@@ -68,11 +68,12 @@ def flowmine(path: str) -> dict[str, int]:
     from flowmine.arrow import for_commands
 
     for_commands()
-    from flowmine.edges import COLUMNS, aggregate
+    from flowmine.edges import COLUMNS
     from flowmine.ingest import open_flows
+    from flowmine.scale import aggregate
 
     source = open_flows(path, columns=COLUMNS)
-    made = aggregate(source)
+    made = aggregate(source, jobs=1)
     return {"edges": made.edges.num_rows, "endpoints": made.endpoints.num_rows}
 
 

@@ -13,13 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowmine.edges import COLUMNS, Edges, Sum, Sums, settle, telling_ports
+from flowmine.edges import COLUMNS, REQUEST_COLUMNS, Edges, Sum, Sums, settle, telling_ports
 from flowmine.errors import FlowmineError
 from flowmine.ingest import Source, capturegroups, open_flows
-from flowmine.ingest.capturedistinct import APART, PLACES, SHARED, distinct, seal
+from flowmine.ingest.capturedistinct import APART, OF_REQUESTS, PLACES, SHARED, distinct, seal
 from flowmine.ingest.capturefold import of_distinct
 from flowmine.ingest.capturewindow import windows
 from flowmine.ingest.division import Reader
+from flowmine.scale import aggregate
 from flowmine.schema import FLOWS
 from tests.ingest.making import flow, lines
 from tests.live.recording import SAMPLES, recorded
@@ -80,7 +81,8 @@ def without(folder: Path, to: Path) -> Path:
 
 def test_all_that_edges_are_made_of_is_shared_or_apart() -> None:
     """Else what is stored of distinct events would never be of use."""
-    assert set(COLUMNS) | {"node_name"} <= {*SHARED.names, *APART}
+    assert {*COLUMNS, "node_name"} <= {*SHARED.names, *APART}
+    assert set(REQUEST_COLUMNS) == set(OF_REQUESTS)
     assert not set(SHARED.names) & set(APART)
 
 
@@ -94,6 +96,19 @@ def test_edges_are_those_of_a_recording_without(tmp_path: Path, used: list[int],
     assert expected == told(read(old, jobs=2)) == told(apart(old))
     assert [] == used
     assert expected == told(read(tmp_path / "new", jobs=2)) == told(apart(tmp_path / "new"))
+
+
+@pytest.mark.usefixtures("small")
+def test_requests_are_those_of_a_recording_without(tmp_path: Path, used: list[int]) -> None:
+    """What was asked differs where all else is equal: it is read of each event."""
+    recorded(tmp_path / "new", _LINES)
+    old = without(tmp_path / "new", tmp_path / "old")
+    found = []
+    for path in (tmp_path / "new", old):
+        source = open_flows(path, columns=(*COLUMNS, *REQUEST_COLUMNS))
+        found.append((aggregate(source, jobs=1, requests=True), source))
+    assert told(found[0]) == told(found[1])
+    assert (5997, True) == (sum(used), found[0][0].requests.num_rows > 20)
 
 
 @pytest.mark.usefixtures("small")
