@@ -163,7 +163,7 @@ class Reader:
         if isinstance(content, Range):
             found = blocks_of(content, _BLOCK)
         elif isinstance(content, Slot) and self._slots is not None:
-            found = blocks_in(content, self._slots)
+            found = blocks_in(content, self._slots, _BLOCK)
         for block in found:
             if isinstance(block, Block):
                 block.stretches = cut(block.data)

@@ -123,5 +123,5 @@ def by_line(chunks: Iterator[bytes], size: int) -> Iterator[Block | Unreadable]:
                 yield Unreadable(line, f"a line longer than {LONGEST >> 20} MiB")
                 parts, held, dropping = [], 0, True
     data = b"".join(parts)
-    if data.strip():
+    if data:
         yield Block(data, line, unended=not data.endswith(b"\n"))

@@ -21,8 +21,8 @@ __all__ = ["Piece", "Want", "in_step"]
 _MOST_OPEN, _FEW = 48, 4
 _ALONE, _LARGEST, _SMALLEST, _TOGETHER = 8 << 20, 1 << 21, 1 << 17, 24 << 20
 
-_RANGE = 4
-"""Blocks in a range."""
+_RANGE, _SLOT = 4, 2
+"""Blocks in a range, and in a slot of an input alone: the more, the more flows alike are told once."""
 
 Piece: TypeAlias = Block | Unreadable | Stored | Kept | Group | Range | Slot
 
@@ -85,8 +85,8 @@ def _blocks(one: Input, size: int, want: Want, count: int) -> Iterator[Piece]:
         return iter(())
     few = count <= _FEW
     if want.slots is not None and one.format.name == "json":
-        lent = slots(one, size, want.slots, alone=count == 1)
-        return ahead(lent) if few and one.compressed else lent
+        lent = slots(one, size * (_SLOT if count == 1 else 1), want.slots, alone=count == 1)
+        return ahead(lent, 1) if few and one.compressed else lent
     blocks = one.format.blocks(one.content(size, in_thread=few), size, one.written)
     return _taken_apart(blocks) if want.stretches else blocks
 

@@ -23,6 +23,7 @@ from flowmine.ingest.times import nanoseconds
 
 __all__ = ["Slot", "Slots", "blocks_in", "slots"]
 
+_LOOK = 1 << 16
 _APART = 1 << 27
 """Bytes from one slot to the next, more than any holds; room is taken only by what is written."""
 
@@ -174,6 +175,16 @@ def _slot(number: int, length: int, into: Slots) -> Slot:
     return Slot(number, length, nanoseconds(first_time(head)))
 
 
-def blocks_in(found: Slot, of: Slots) -> Iterator[Block | Unreadable]:
-    """Yield the lines of a slot as one block, numbered from 1; or what is too long for a line."""
-    return by_line(iter([of.read(found.number, 0, found.length)]), found.length)
+def blocks_in(found: Slot, of: Slots, size: int) -> Iterator[Block | Unreadable]:
+    """Yield the lines of a slot in blocks of about ``size`` bytes, numbered from 1, and what is too long for a line."""
+    return by_line(_content(found, of, size), size)
+
+
+def _content(found: Slot, of: Slots, size: int) -> Iterator[bytes]:
+    """Yield what is in a slot in pieces that end where a line does, if one ends near."""
+    start = 0
+    while start < found.length:
+        end = min(start + size, found.length)
+        end += of.read(found.number, end, min(_LOOK, found.length - end)).find(b"\n") + 1
+        yield of.read(found.number, start, end - start)
+        start = end

@@ -53,6 +53,9 @@ _STORED = {
     "gzip, pretty": gzip.compress(
         b"\n".join(json.dumps(json.loads(line), indent=1).encode() for line in _LINES[:400])
     ),
+    "gzip, blank lines": gzip.compress(
+        b"".join((*_LINES[:70], b"\n" * 200_000, *_LINES[70:900], b"no JSON\n", b"\n" * 10, b"no JSON\n"))
+    ),
     "zstd": zstandard.compress(_CONTENT),
     "bzip2": bz2.compress(_CONTENT),
     "xz": lzma.compress(_CONTENT),
@@ -66,6 +69,15 @@ def test_what_is_compressed_gives_the_bytes_of_one_process(tmp_path: Path, kind:
     path = tmp_path / "flows"
     path.write_bytes(_STORED[kind])
     assert told(read(path, jobs=1)) == told(read(path, jobs=2))
+
+
+def test_blank_lines_count_wherever_a_plain_file_is_divided(tmp_path: Path) -> None:
+    """They are numbered as all lines are, also where nothing else is in a block."""
+    path = tmp_path / "flows"
+    path.write_bytes(gzip.decompress(_STORED["gzip, blank lines"]))
+    one = told(read(path, jobs=1))
+    assert one == told(read(path, jobs=2))
+    assert [f"{path}:200901: not JSON", f"{path}:200912: not JSON"] == one["told"].named
 
 
 @pytest.mark.parametrize("kind", ["plain", "gzip", "gzip, cut", "zstd"])
@@ -104,7 +116,7 @@ def _read(found: Iterator[Slot | Block | Unreadable], of: Slots) -> Iterator[Blo
     """Yield what is in slots, each given back when it was read."""
     for one in found:
         assert isinstance(one, Slot)
-        yield from blocks_in(one, of)
+        yield from blocks_in(one, of, _SIZE)
         of.give_back(one.number)
 
 
@@ -148,7 +160,7 @@ def test_a_line_that_is_too_long_is_told_and_passed_over(
         for each in slots(one, _SIZE, of, alone=True):
             assert isinstance(each, Slot)
             before = done
-            for block in blocks_in(each, of):
+            for block in blocks_in(each, of, _SIZE):
                 if isinstance(block, Unreadable):
                     long.append(before + block.line)
                     done = before + block.line
