@@ -17,6 +17,11 @@ _FACTORS = np.array(
     dtype=np.uint64,
 )
 
+_WORDS = np.dtype(
+    {"names": list("abcde"), "formats": ["u8"] * 5, "offsets": [0, 8, 16, 24, 28], "itemsize": _UUID_LENGTH}
+)
+"""The words of a text; the last two overlap."""
+
 
 def keys_of(uuids: pa.Array) -> _Keys:
     """Return a 64-bit key for each text of a string array; 0 for null and for the empty text.
@@ -26,11 +31,13 @@ def keys_of(uuids: pa.Array) -> _Keys:
     count = len(uuids)
     offsets = np.frombuffer(uuids.buffers()[1], dtype=np.int32)[uuids.offset : uuids.offset + count + 1]
     lengths = np.diff(offsets)
-    keys = np.zeros(count, dtype=np.uint64)
     regular = lengths == _UUID_LENGTH
-    if regular.any():
-        data = np.frombuffer(uuids.buffers()[2], dtype=np.uint8)
-        keys[regular] = _hash(data, offsets[:-1][regular], dense=bool(regular.all()))
+    data = np.frombuffer(uuids.buffers()[2] or b"", dtype=np.uint8)
+    if count and regular.all():
+        return _hash(data[offsets[0] : offsets[-1]])
+    keys = np.zeros(count, dtype=np.uint64)
+    texts = data[offsets[:-1][regular][:, None].astype(np.int64) + np.arange(_UUID_LENGTH)]
+    keys[regular] = _hash(texts.reshape(-1))
     for place in np.flatnonzero(~regular & (lengths > 0)):
         text = uuids[int(place)].as_py()
         if text:
@@ -39,18 +46,13 @@ def keys_of(uuids: pa.Array) -> _Keys:
     return keys
 
 
-def _hash(data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int32], *, dense: bool) -> _Keys:
-    """Hash 36 bytes from each start: five words, each times an odd constant, mixed."""
-    if dense:
-        rows = data[starts[0] : starts[0] + _UUID_LENGTH * len(starts)].reshape(-1, _UUID_LENGTH)
-    else:
-        rows = data[starts[:, None].astype(np.int64) + np.arange(_UUID_LENGTH)]
-    words = np.ascontiguousarray(rows[:, :32]).view(np.uint64)
-    tail = np.ascontiguousarray(rows[:, 28:36]).view(np.uint64)[:, 0]
+def _hash(texts: npt.NDArray[np.uint8]) -> _Keys:
+    """Hash each 36 bytes: five words, each times an odd constant, mixed."""
+    *words, tail = (texts.view(_WORDS)[name] for name in _WORDS.names or ())
     key: _Keys = tail * _FACTORS[4]
-    for column in range(4):
-        word = words[:, column] * _FACTORS[column]
-        key = (key ^ (word ^ (word >> np.uint64(29)))) * _FACTORS[0]
+    for word, factor in zip(words, _FACTORS, strict=False):
+        mixed = word * factor
+        key = (key ^ (mixed ^ (mixed >> np.uint64(29)))) * _FACTORS[0]
     key ^= key >> np.uint64(32)
     return np.maximum(key, np.uint64(1))
 
