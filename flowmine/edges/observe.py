@@ -117,6 +117,8 @@ _KEYS: dict[str, tuple[tuple[str, ...], list[tuple[str, str]]]] = {
     "requests": (_REQUEST_KEY, _SPAN),
     "folded": (("subject",), _SPAN),
 }
+_MOST_PIECES, _PIECE_ROWS = 16, 1 << 13
+_MIX = np.uint64(0x9E3779B97F4A7C15)
 _FOLDED = pa.schema(
     [(name, pa.uint64()) for name in ("subject", "count")]
     + [(name, pa.int64()) for name in ("first", "last")]
@@ -129,9 +131,29 @@ def merge(parts: Sequence[Parts]) -> Parts:
         raise ValueError("nothing to merge")
     if len(parts) == 1:
         return parts[0]
-    return Parts(
-        **{name: _grouped(pa.concat_tables([getattr(p, name) for p in parts]), name) for name in _KEYS}
+    return Parts(**{name: _added([getattr(p, name) for p in parts], name) for name in _KEYS})
+
+
+def _added(tables: list[pa.Table], which: str) -> pa.Table:
+    """Add up one table of several Parts, in pieces with a share of the keys each: to group takes thrice what it groups."""
+    table = pa.concat_tables([table for table in tables if table.num_rows] or tables[:1])
+    count = min(_MOST_PIECES, table.num_rows // _PIECE_ROWS)
+    if count < 2:
+        return _grouped(table, which)
+    pieces = _pieces(table, which, count)
+    return pa.concat_tables(
+        [_grouped(table.filter(pa.array(pieces == piece)), which) for piece in range(count)]
     )
+
+
+def _pieces(table: pa.Table, which: str, count: int) -> NDArray[np.uint8]:
+    """Return in which piece each row is, by the numbers of its key."""
+    mixed = np.zeros(table.num_rows, np.uint64)
+    for name in _KEYS[which][0]:
+        if pa.types.is_integer(table.schema.field(name).type):
+            mixed = (mixed ^ table[name].to_numpy().astype(np.uint64)) * _MIX
+            mixed ^= mixed >> np.uint64(32)
+    return (mixed % np.uint64(count)).astype(np.uint8)
 
 
 def _grouped(table: pa.Table, which: str) -> pa.Table:

@@ -32,7 +32,7 @@ class Sum:
     """A sum in the making. It is merged now and then, so that what waits is never much more than the sum itself."""
 
     how: Sums
-    _pending: list[Parts] = field(default_factory=lambda: [empty()])
+    _pending: list[Parts] = field(default_factory=list)
     _flows: list[pa.RecordBatch] = field(default_factory=list)
 
     def add_flows(self, batch: pa.RecordBatch) -> None:
@@ -60,4 +60,4 @@ class Sum:
     def parts(self) -> Parts:
         """Return what was added so far."""
         self._add_up()
-        return self.how.of(*self._pending)
+        return self.how.of(*self._pending or [empty()])

@@ -83,7 +83,8 @@ class SeenIds:
 
     def _first_seen(self, keys: _Keys) -> _Mask:
         if self._held + len(keys) > self._window:
-            self._previous, self._current = self._current, np.zeros(0, np.uint64)
+            self._previous, self._current = self._current, self._previous
+            self._current.fill(0)  # and not another: where this one was, others could be put meanwhile
             self._held = 0
         if not len(self._current):
             self._current = np.zeros(2 * self._window, np.uint64)
