@@ -89,6 +89,20 @@ def test_a_stream_gives_the_bytes_of_one_process(kind: str) -> None:
     assert one["told"].flows > 1000
 
 
+def test_a_system_without_files_in_memory_has_temporary_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One without name, of which nothing is left."""
+    path, folder = tmp_path / "flows", tmp_path / "temporary"
+    path.write_bytes(_STORED["gzip"])
+    folder.mkdir()
+    one = told(read(path, jobs=1))
+    monkeypatch.delattr(os, "memfd_create")
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    assert one == told(read(path, jobs=2))
+    assert [] == list(folder.iterdir())
+
+
 def test_several_compressed_files_are_read_in_step(tmp_path: Path) -> None:
     """Files that overlap in time, of every compression, more of them than are inflated in threads of their own."""
     for place, kind in enumerate(("gzip", "zstd", "gzip, cut", "bzip2", "gzip, padded", "xz")):
