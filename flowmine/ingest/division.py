@@ -213,6 +213,11 @@ class Division:
         """Whether all inputs are windows."""
         return all(one.window is not None for one in self._inputs)
 
+    @property
+    def is_one_stream(self) -> bool:
+        """Whether there is one input alone, and compressed."""
+        return len(self._inputs) == 1 and self._inputs[0].compressed
+
     def portions(self, slots: Slots | None = None) -> Iterator[Portion]:
         """Yield all portions in order; lines that lie in no plain file in ``slots``, if there are any.
 

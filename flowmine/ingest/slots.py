@@ -63,7 +63,10 @@ class Slots:
         """Return the memory of a slot, at least ``size`` bytes. Raise InputError where there is no room."""
         room = self._rooms.get(number)
         if room is None or len(room) < size:
-            self.write(number, 0, bytes(size))  # what has no room is an error here, and a signal in memory
+            zeros = bytes(
+                1 if hasattr(os, "memfd_create") else size
+            )  # a full disk is an error here, a signal later
+            self.write(number, size - len(zeros), zeros)
             room = self._rooms[number] = mmap.mmap(self._descriptor, size, offset=number * _APART)
         return room
 

@@ -1,6 +1,7 @@
 """Read a source with this process alone: its portions one after the other, as others would read them.
 
 Those of recorded captures are read in a thread, each while the one before is added up: Arrow reads them beside Python.
+One compressed input is inflated in a thread into slots, which are read as a plain file is.
 """
 
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from flowmine.edges import Parts, Sum, Sums, parts_of, telling_ports
 from flowmine.errors import InputError
 from flowmine.ingest.ahead import ahead
 from flowmine.ingest.division import Division, Folds, Keys, Portion, Reader, Share
+from flowmine.ingest.slots import Slot, Slots
+from flowmine.scale.readers import nameless
 
 __all__ = ["add_own", "gather"]
 
@@ -18,8 +21,9 @@ def gather(division: Division, how: Sums) -> Parts:
 
     Raise as `flowmine.ingest.source.Source.batches`; Undividable where a record goes on from one portion to the next.
     """
-    reader, total = Reader(division.settings, telling_ports), Sum(how)
-    each = _each(division, reader)
+    slots = Slots(nameless()) if division.is_one_stream else None
+    reader, total = Reader(division.settings, telling_ports, slots), Sum(how)
+    each = _each(division, reader, slots)
     for portion, made in ahead(each, 1) if division.is_recorded else each:
         if made is None:
             add_own(division, portion, total)
@@ -35,10 +39,10 @@ def gather(division: Division, how: Sums) -> Parts:
 
 
 def _each(
-    division: Division, reader: Reader
+    division: Division, reader: Reader, slots: Slots | None
 ) -> Iterator[tuple[Portion, tuple[Share, Folds | None, Keys] | InputError | None]]:
     """Yield the portions and what reading each gives; None for those that the division reads."""
-    for portion in division.portions():
+    for portion in division.portions(slots):
         if not portion.is_elsewhere:
             yield portion, None
             continue
@@ -47,6 +51,8 @@ def _each(
         except InputError as error:
             yield portion, error
             return
+        if slots is not None and isinstance(portion.content, Slot):
+            slots.give_back(portion.content.number)
         yield portion, (share, folds, reader.keys(folds))
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from flowmine.edges import COLUMNS, aggregate
 from flowmine.errors import InputError
+from flowmine.ingest import open_flows
 from flowmine.ingest.blocks import Block, Unreadable
 from flowmine.ingest.files import Input
 from flowmine.ingest.framing import by_line
@@ -64,11 +66,12 @@ _STORED = {
 
 
 @pytest.mark.parametrize("kind", _STORED)
-def test_what_is_compressed_gives_the_bytes_of_one_process(tmp_path: Path, kind: str) -> None:
+def test_what_is_compressed_gives_the_same_bytes_read_in_any_way(tmp_path: Path, kind: str) -> None:
     """Tables, and what the ledger tells of bad lines by their numbers, of cuts and of damage."""
     path = tmp_path / "flows"
     path.write_bytes(_STORED[kind])
-    assert told(read(path, jobs=1)) == told(read(path, jobs=2))
+    source = open_flows(path, columns=COLUMNS)
+    assert told((aggregate(source), source)) == told(read(path, jobs=1)) == told(read(path, jobs=2))
 
 
 def test_blank_lines_count_wherever_a_plain_file_is_divided(tmp_path: Path) -> None:
