@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from operator import le
 from pathlib import Path
 
@@ -24,6 +25,8 @@ Span = tuple[int | None, int | None]
 
 _ROWS = 1 << 15
 """Rows that are read at once."""
+_FEW = 1 << 11
+"""Rows of a row group that are read no sooner by way of its distinct events: two more files are to be opened."""
 _SMALL = 1 << 17
 """Rows that a row group may have to be read by others: of values that are all the same a small file may hold any number."""
 
@@ -58,9 +61,9 @@ class Groups:
         )
         own = {*APART, *self._columns.intersection(OF_REQUESTS)}
         self._own = pa.schema([field for field in FLOWS if field.name in own])
-        self._beside = self._distinct()
 
-    def _distinct(self) -> tuple[pq.ParquetFile, pq.ParquetFile] | None:
+    @cached_property
+    def _beside(self) -> tuple[pq.ParquetFile, pq.ParquetFile] | None:
         """Return the tables of distinct events and of places, where they are of this FLOWS and suffice."""
         if not self._columns.issubset((*APART, *OF_REQUESTS, *SHARED.names)):
             return None
@@ -96,6 +99,10 @@ class Groups:
 
         Raise InputError where it cannot be read, SchemaError where a column is missing or holds what is not Hubble's.
         """
+        if group.rows <= _ROWS:
+            whole = self._table(self._file, "flows", group, self._schema)
+            yield from [whole] if group.rows else []
+            return
         with readable(self.window, "flows"):
             for batch in self._file.iter_batches(
                 _ROWS, row_groups=[group.number], columns=self._schema.names
@@ -115,7 +122,7 @@ class Groups:
 
     def _of_distinct(self, group: Group, ports: TellingPorts) -> Fold | None:
         """Return what distinct events make; None where the row group has none."""
-        if self._beside is None:
+        if group.rows < _FEW or self._beside is None:
             return None
         place = self._table(self._beside[1], "places", group, PLACES).column("place")
         if place.null_count == group.rows:

@@ -61,5 +61,5 @@ def add_own(division: Division, portion: Portion, total: Sum) -> None:
     batch, kept = division.own(portion)
     for tables in kept:
         total.add(parts_of(tables, requests=total.how.requests))
-    if batch is not None:
+    if batch is not None and batch.num_rows:
         total.add_flows(batch)
