@@ -47,17 +47,19 @@ def settle(
     """
     check(ledger, LEDGER, "ledger")
     parts = _fold_init(parts, endpoints, pods)
+    names, services, folded = parts.names, parts.services, parts.folded
     known = listeners(parts.rows)
     rows, unsettled = orient(parts.rows, known)
     rows = tables.unswapped(rows)
     drops, _ = orient(parts.drops, known)
     deniers, _ = orient(parts.deniers, known)
     requests, _ = orient(parts.requests, known)
-    edges = tables.edges(rows, drops, parts.services)
+    del parts  # whoever passes them on need not have them twice
+    edges = tables.edges(rows, drops, services)
     rows = tables.placed(rows, edges)
     return Edges(
         edges=tables.typed(edges),
-        names=tables.names(parts.names),
+        names=tables.names(names),
         hours=tables.hours(rows),
         reasons=tables.reasons(drops, deniers, edges),
         samples=tables.samples(rows),
@@ -65,7 +67,7 @@ def settle(
         endpoints=endpoints.sort_by("id"),
         pods=pods.sort_by([(name, "ascending") for name in ("endpoint", "namespace", "pod_name")]),
         seen=seen_sides(edges, endpoints, pods, unsettled, complete=complete),
-        ledger=_with_folded(_with_unsettled(ledger, unsettled), parts.folded, endpoints),
+        ledger=_with_folded(_with_unsettled(ledger, unsettled), folded, endpoints),
     )
 
 

@@ -29,17 +29,22 @@ def aggregate(
     readers: Readers | None = None,
 ) -> Edges:
     """Read a source to its end and return its EDGES; see `gather` and `flowmine.edges.aggregate`."""
-    parts = gather(
-        source,
-        jobs=jobs,
-        engine=engine,
-        scheduler=scheduler,
-        requests=requests,
-        max_peers=max_peers,
-        readers=readers,
-    )
+    parts = [
+        gather(
+            source,
+            jobs=jobs,
+            engine=engine,
+            scheduler=scheduler,
+            requests=requests,
+            max_peers=max_peers,
+            readers=readers,
+        )
+    ]
     after_reading()
-    edges = settle(parts, source.endpoints, source.pods, source.ledger.table(), complete=complete)
+    ends, pods, ledger = source.endpoints, source.pods, source.ledger.table()
+    edges = settle(
+        parts.pop(), ends, pods, ledger, complete=complete
+    )  # which keeps no more of them than it needs
     after_reading()
     return edges
 
