@@ -90,7 +90,6 @@ class Ends:
     def __init__(self, known: Recorded, own: _Spots, other: _Spots) -> None:
         """Number what the edges are grouped by at their own end, each pair of ends once."""
         self._known, self._own, self._other = known, own, other
-        self._number = own.number.tolist()
         self._made: dict[tuple[int, ...], End] = {}
         outside = np.array([_is_outside(spot) for spot in own.distinct], np.bool_)
         first, pair = distinct(own.number, np.where(outside[own.number], other.number, NONE))
@@ -104,7 +103,7 @@ class Ends:
 
     def of(self, places: Sequence[int]) -> End:
         """Return the end of a group of edges, those of one key; the same one where the same was seen there."""
-        seen = dict.fromkeys(self._number[place] for place in places)
+        seen = dict.fromkeys(map(self._own.number.item, places))
         group = (int(self.key[places[0]]), *seen)
         found = self._made.get(group)
         if found is None:
