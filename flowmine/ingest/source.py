@@ -132,8 +132,13 @@ class Source:
     @property
     def size(self) -> int | None:
         """Bytes to be read as stored; None where that cannot be known."""
-        sizes = [one.size for one in self._inputs]
+        sizes = [size for size, _ in self.sizes]
         return None if None in sizes else sum(size or 0 for size in sizes)
+
+    @property
+    def sizes(self) -> list[tuple[int | None, bool]]:
+        """Bytes of each input as stored, None where that cannot be known, and whether they are compressed."""
+        return [(one.size, one.compressed) for one in self._inputs]
 
     @property
     def ledger(self) -> Ledger:

@@ -14,7 +14,7 @@ from types import TracebackType
 
 import flowmine
 
-__all__ = ["Reader", "Readers", "known_early", "nameless", "worth"]
+__all__ = ["Reader", "Readers", "known_early", "nameless", "weight", "worth"]
 
 _WORK = (
     "from flowmine.arrow import for_commands; for_commands(); "
@@ -22,6 +22,9 @@ _WORK = (
 )
 _WORTH = 512 << 20
 """Bytes to be read for which a process of their own is worth its start, half a second."""
+_EXPANDED = 8
+"""Bytes that come of one that is compressed, at least: JSON of flows repeats itself more than that."""
+_COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 
 
 class Reader:
@@ -94,6 +97,11 @@ def nameless() -> int:
         return os.dup(file.fileno())
 
 
+def weight(size: int, *, compressed: bool) -> int:
+    """Return about how many bytes are to be read of a file of a size."""
+    return size * _EXPANDED if compressed else size
+
+
 def known_early(inputs: Sequence[str], jobs: int | None) -> int:
     """Return how many processes will read, as far as the names and sizes of files tell; 1 where they do not tell it."""
     sizes: dict[tuple[int, int], int] = {}
@@ -104,7 +112,8 @@ def known_early(inputs: Sequence[str], jobs: int | None) -> int:
             return 1
         if not stat.S_ISREG(status.st_mode):
             return 1
-        sizes[status.st_dev, status.st_ino] = status.st_size
+        compressed = name.endswith(_COMPRESSED)
+        sizes[status.st_dev, status.st_ino] = weight(status.st_size, compressed=compressed)
     return (jobs or worth(sum(sizes.values()))) if sizes else 1
 
 

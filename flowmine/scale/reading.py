@@ -9,7 +9,7 @@ from flowmine.errors import InputError, UsageError
 from flowmine.ingest import Source
 from flowmine.ingest.division import Undividable
 from flowmine.scale import alone, dask, processes
-from flowmine.scale.readers import Readers, worth
+from flowmine.scale.readers import Readers, weight, worth
 
 __all__ = ["aggregate", "gather"]
 
@@ -71,7 +71,7 @@ def gather(
     """
     _check(jobs, engine, scheduler, max_peers)
     if isinstance(source, Source) and (division := source.divided()) is not None:
-        how, wanted = Sums(requests, max_peers), jobs or worth(source.size)
+        how, wanted = Sums(requests, max_peers), jobs or _worth(source)
         _log.debug("to be read by %s of engine %s", wanted, engine)
         try:
             if engine == "dask":
@@ -88,6 +88,13 @@ def gather(
                 ) from None
             _log.debug("a record goes on from one portion to the next: one process reads")
     return gather_inline(source, requests=requests, max_peers=max_peers)
+
+
+def _worth(source: Source) -> int:
+    sizes = [
+        None if size is None else weight(size, compressed=compressed) for size, compressed in source.sizes
+    ]
+    return worth(None if None in sizes else sum(size or 0 for size in sizes))
 
 
 def _check(jobs: int | None, engine: str, scheduler: str | None, max_peers: int) -> None:

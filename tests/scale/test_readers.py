@@ -48,14 +48,29 @@ def test_sizes_tell_early_how_many_processes_will_read(
 ) -> None:
     """As many as there are cores and half gigabytes of different files; one where more than sizes must be known."""
     monkeypatch.setattr("flowmine.scale.readers._cores", lambda: 2)
-    large, small, link = (tmp_path / name for name in ("large", "small", "link"))
-    for path, size in ((large, 2 * _HALF), (small, _HALF)):
+    large, small, link, packed = (tmp_path / name for name in ("large", "small", "link", "packed.gz"))
+    for path, size in ((large, 2 * _HALF), (small, _HALF), (packed, _HALF // 4)):
         with path.open("wb") as out:
             out.truncate(size)
     os.link(small, link)
-    names = {"large": [large], "both": [small, large], "twice": [small, link], "folder": [tmp_path, large]}
+    names = {
+        "large": [large],
+        "both": [small, large],
+        "twice": [small, link],
+        "folder": [tmp_path, large],
+        "packed": [packed],
+    }
     names |= {"none": [], "missing": [large, tmp_path / "missing"], "pattern": [tmp_path / "l*"]}
-    expected = {"large": 2, "both": 2, "twice": 1, "folder": 1, "none": 1, "missing": 1, "pattern": 1}
+    expected = {
+        "large": 2,
+        "both": 2,
+        "twice": 1,
+        "folder": 1,
+        "none": 1,
+        "missing": 1,
+        "pattern": 1,
+        "packed": 2,
+    }
     assert expected == {
         name: known_early([str(path) for path in paths], None) for name, paths in names.items()
     }
