@@ -17,7 +17,7 @@ class LeadsOut(OSError):
     """A symbolic link in an output folder leads out of it."""
 
 
-def write_whole(path: Path, data: bytes, *, mode: int | None = None) -> None:
+def write_whole(path: Path, data: bytes | memoryview, *, mode: int | None = None) -> None:
     """Write a file: whole, or as it was before. A device, a pipe or `/dev/stdout` is written straight into.
 
     What is there keeps its mode; a symbolic link is replaced, and not followed. ``mode`` is that of a new file (default:
@@ -36,7 +36,7 @@ def write_whole(path: Path, data: bytes, *, mode: int | None = None) -> None:
     _log.info("%s: written, %s bytes", path, f"{len(data):,}")
 
 
-def draft(path: Path, data: bytes, *, mode: int | None = None) -> Path:
+def draft(path: Path, data: bytes | memoryview, *, mode: int | None = None) -> Path:
     """Write the data to a new file beside the path, with the owner and the mode of what is there; return where it is."""
     there = _status(path)
     beside = path.with_name(f".tmp-{path.name[:100]}-{secrets.token_hex(8)}")

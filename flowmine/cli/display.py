@@ -37,10 +37,10 @@ def write_lines(lines: Iterable[str], out: Path | None) -> None:
         text = io.BytesIO()  # the whole as one text, and as bytes, would take twice as much
         for line in lines:
             text.write(f"{line}\n".encode("utf-8", "backslashreplace"))
-        write_bytes(text.getvalue(), out)
+        write_bytes(text.getbuffer(), out)
 
 
-def write_bytes(data: bytes, out: Path | None) -> None:
+def write_bytes(data: bytes | memoryview, out: Path | None) -> None:
     """Write bytes to stdout, or to a path: beside it first, then renamed.
 
     Raise UsageError where a terminal would get them, InputError where the path cannot be written.

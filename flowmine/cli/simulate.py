@@ -1,6 +1,5 @@
 """`flowmine simulate`: what policies would do to recorded traffic, before anybody applies them."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,9 +112,10 @@ def _table(found: "Simulation", _: Texts, out: Path | None) -> None:
 
 
 def _json(found: "Simulation", _: Texts, out: Path | None) -> None:
-    from flowmine.report.simulateview import simulation_records
+    from flowmine.report.jsontext import json_lines
+    from flowmine.report.simulateview import simulation_stream
 
-    write_lines([json.dumps(simulation_records(found), indent=2, ensure_ascii=False)], out)
+    write_lines(json_lines(simulation_stream(found)), out)
 
 
 def _yaml(found: "Simulation", _: Texts, out: Path | None) -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "simulation_markdown",
     "simulation_page",
     "simulation_records",
+    "simulation_stream",
     "simulation_table",
 ]
 
@@ -96,6 +97,12 @@ def _more(count: int) -> str:
 
 def simulation_records(found: Simulation) -> dict[str, Any]:
     """Return the whole simulation as one value for JSON; times in RFC 3339."""
+    records = simulation_stream(found)
+    return {**records, "changes": list(records["changes"])}
+
+
+def simulation_stream(found: Simulation) -> dict[str, Any]:
+    """Return the same with ``changes`` an iterator, each made when it is asked for (`jsontext`)."""
     return {
         "judged": found.judged,
         "window": {
@@ -104,7 +111,7 @@ def simulation_records(found: Simulation) -> dict[str, Any]:
             "hours": found.hours,
         },
         "against": found.against is not None,
-        "changes": [_record(shift) for shift in found.shifts],
+        "changes": map(_record, found.shifts),
         "governed": [{"title": each.title, "sides": list(map(str, each.sides))} for each in found.governed],
         "unused": list(found.unused),
         "coverage": [
