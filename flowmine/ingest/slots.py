@@ -21,7 +21,7 @@ from flowmine.ingest.framing import blocks, by_line, is_by_value, is_marked, pee
 from flowmine.ingest.stores import opened
 from flowmine.ingest.times import nanoseconds
 
-__all__ = ["Slot", "Slots", "blocks_in", "slots"]
+__all__ = ["OwnSlots", "Slot", "Slots", "blocks_in", "slots"]
 
 _LOOK = 1 << 16
 _APART = 1 << 27
@@ -59,7 +59,7 @@ class Slots:
         """Let a slot be written again: its content was read."""
         self._free.append(number)
 
-    def room(self, number: int, size: int) -> mmap.mmap:
+    def room(self, number: int, size: int) -> mmap.mmap | bytearray:
         """Return the memory of a slot, at least ``size`` bytes. Raise InputError where there is no room."""
         room = self._rooms.get(number)
         if room is None or len(room) < size:
@@ -89,6 +89,29 @@ class Slots:
             found.append(data)
             size, at = size - len(data), at + len(data)
         return b"".join(found)
+
+
+class OwnSlots(Slots):
+    """Slots that only the process which writes them reads: in its memory, and in no file."""
+
+    def __init__(self) -> None:
+        """Have no slot yet."""
+        self._free, self._count = deque(), 0
+        self._own: dict[int, bytearray] = {}
+
+    def room(self, number: int, size: int) -> bytearray:
+        """Return the memory of a slot, at least ``size`` bytes."""
+        if len(self._own.get(number, b"")) < size:
+            self._own[number] = bytearray(size)
+        return self._own[number]
+
+    def write(self, number: int, at: int, data: bytes) -> None:
+        """Write into a slot."""
+        self._own.setdefault(number, bytearray())[at : at + len(data)] = data
+
+    def read(self, number: int, at: int, size: int) -> bytes:
+        """Return the bytes of a slot."""
+        return bytes(memoryview(self._own[number])[at : at + size])
 
 
 def slots(one: Input, size: int, into: Slots, *, alone: bool) -> Iterator[Slot | Block | Unreadable]:
@@ -124,11 +147,13 @@ def _inflated(one: Input, size: int, into: Slots) -> Generator[Slot, None, int |
                 held = len(rest) + content.readinto(memoryview(room)[len(rest) : size])
                 one.read = stored.tell()
                 whole = held if held < size else room.rfind(b"\n", 0, size) + 1
-                odd = not given and (is_marked(room[:4]) or is_by_value(room[: min(HEAD, held)]))
+                odd = not given and (
+                    is_marked(bytes(room[:4])) or is_by_value(bytes(room[: min(HEAD, held)]))
+                )
                 if odd or not whole:
                     into.give_back(number)
                     return given if odd or held else None
-                rest = room[whole:held]
+                rest = bytes(room[whole:held])
                 yield _slot(number, whole, into)
                 given += whole
                 if held < size:

@@ -10,8 +10,7 @@ from flowmine.edges import Parts, Sum, Sums, parts_of, telling_ports
 from flowmine.errors import InputError
 from flowmine.ingest.ahead import ahead
 from flowmine.ingest.division import Division, Folds, Keys, Portion, Reader, Share
-from flowmine.ingest.slots import Slot, Slots
-from flowmine.scale.readers import nameless
+from flowmine.ingest.slots import OwnSlots, Slot, Slots
 
 __all__ = ["add_own", "gather"]
 
@@ -21,7 +20,7 @@ def gather(division: Division, how: Sums) -> Parts:
 
     Raise as `flowmine.ingest.source.Source.batches`; Undividable where a record goes on from one portion to the next.
     """
-    slots = Slots(nameless()) if division.is_one_stream else None
+    slots = OwnSlots() if division.is_one_stream else None
     reader, total = Reader(division.settings, telling_ports, slots), Sum(how)
     each = _each(division, reader, slots)
     for portion, made in ahead(each, 1) if division.is_recorded else each:

@@ -14,7 +14,7 @@ from types import TracebackType
 
 import flowmine
 
-__all__ = ["Reader", "Readers", "known_early", "nameless", "weight", "worth"]
+__all__ = ["Reader", "Readers", "known_early", "weight", "worth"]
 
 _WORK = (
     "from flowmine.arrow import for_commands; for_commands(); "
@@ -66,7 +66,7 @@ class Readers:
     def __init__(self, jobs: int) -> None:
         """Start ``jobs`` processes."""
         with ExitStack() as stack:
-            self.slots = nameless()
+            self.slots = _nameless()
             """A file that all of them have; for `flowmine.ingest.slots.Slots`."""
             stack.callback(os.close, self.slots)
             self._each = [stack.enter_context(Reader(self.slots)) for _ in range(jobs)]
@@ -89,7 +89,7 @@ class Readers:
         return taken
 
 
-def nameless() -> int:
+def _nameless() -> int:
     """Return an open file, in memory where the system has such."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("flowmine")
