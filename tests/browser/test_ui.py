@@ -70,7 +70,9 @@ def through_the_map(found: Opened, desk: Desk, place: int) -> None:
     group = scene.view.nodes[each.source].group
     if len(scene.view.nodes) > 40:
         found.page.locator("#group").select_option(str(group))
-    found.page.locator(f"g.node[aria-label='{scene.node(each.source)}']").first.click(force=True)
+    box = found.page.locator(f"g.node[aria-label='{scene.node(each.source)}']").first
+    box.wait_for()  # a large map is laid out anew for a group, and a forced click does not wait for that
+    box.click(force=True)
     where = each.protocol if each.port is None else f"{each.port}/{each.protocol}"
     label = f"{scene.node(each.target)} {where}"
     found.panel.locator(f"ul.calls li:has(.outcome.{each.outcome}) button", has_text=label).first.click()
