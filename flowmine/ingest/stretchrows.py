@@ -116,7 +116,7 @@ class StretchRows(Rows):
         which = _numbered(
             _numbered(head << _WIDE | source << _NARROW | destination) << _WIDE
             | _numbered(l4 << _WIDER | tail << _WIDE | of_port << _NARROW | to_port)
-        )
+        ).astype(np.int64)
         lines = np.empty(int(which.max()) + 1, np.int64)
         lines[which[::-1]] = np.arange(len(which))[::-1]
         found = StretchRows(
@@ -127,7 +127,7 @@ class StretchRows(Rows):
             self._known,
         )
         found.repeats = np.bincount(which)
-        return found, which.astype(np.int64)
+        return found, which
 
     def _kind(self, field: str) -> str:
         return self._owners.get(field, "tail")
