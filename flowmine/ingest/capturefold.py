@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from flowmine.ingest.capturedistinct import APART, codes_of
-from flowmine.ingest.folding import Fold, Ints, TellingPorts
+from flowmine.ingest.folding import Fold, Ints, TellingPorts, firsts
 from flowmine.schema import HOUR
 
 __all__ = ["of_distinct"]
@@ -26,7 +26,7 @@ def of_distinct(which: Ints, distinct: pa.RecordBatch, own: pa.RecordBatch, port
     key = (_of_requests(which, own) << 2 * _PORT) | (source + 1 << _PORT) | (destination + 1)
     alike = pa.array(key | _hours(time) << _PLACE).dictionary_encode()
     rows = _numbers(alike.indices, 0)
-    first = _first(rows, len(alike.dictionary))
+    first = firsts(rows, len(alike.dictionary))
     shared, apart = distinct.take(pa.array(which[first])), own.take(pa.array(first))
     columns = {name: shared.column(name) for name in shared.schema.names}
     columns.update({name: apart.column(name) for name in apart.schema.names})
@@ -49,13 +49,6 @@ def _hours(time: pa.Array) -> Ints:
         return np.zeros_like(hours)
     hours -= hours.min()
     return hours
-
-
-def _first(numbers: Ints, count: int) -> Ints:
-    """Return where each number from 0 on comes first."""
-    first = np.zeros(count, np.int64)
-    first[numbers[::-1]] = np.arange(len(numbers))[::-1]
-    return first
 
 
 def _numbers(column: pa.Array, absent: int) -> Ints:

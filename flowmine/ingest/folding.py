@@ -17,7 +17,7 @@ from flowmine.ingest.fresh import tell_again, tell_passed_on
 from flowmine.ledger import Ledger
 from flowmine.schema import HOUR, TIME
 
-__all__ = ["Fold", "Folds", "Ints", "TellingPorts"]
+__all__ = ["Fold", "Folds", "Ints", "TellingPorts", "firsts"]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 _Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -73,6 +73,13 @@ class Fold:
         made["last"] = self.times.take(pa.array(order[ends])).cast(TIME)
         made["repeats"] = pa.array(ends - starts + 1, pa.uint64())
         return pa.record_batch(made)
+
+
+def firsts(numbers: Ints, count: int) -> Ints:
+    """Return where each number from 0 on, ``count`` of them, comes first."""
+    found = np.zeros(count, np.int64)
+    found[numbers[::-1]] = np.arange(len(numbers))[::-1]
+    return found
 
 
 def _in_order(rows: Ints, times: Ints) -> Ints:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowmine.ingest import times
-from flowmine.ingest.folding import TellingPorts
+from flowmine.ingest.folding import TellingPorts, firsts
 from flowmine.ingest.known import Known
 from flowmine.ingest.rows import Bools, Ints, Layer4, Raws, Rows, Tools
 from flowmine.ingest.shapes import Aggregate, Decoders, Layer7
@@ -117,8 +117,7 @@ class StretchRows(Rows):
             _numbered(head << _WIDE | source << _NARROW | destination) << _WIDE
             | _numbered(l4 << _WIDER | tail << _WIDE | of_port << _NARROW | to_port)
         ).astype(np.int64)
-        lines = np.empty(int(which.max()) + 1, np.int64)
-        lines[which[::-1]] = np.arange(len(which))[::-1]
+        lines = firsts(which, int(which.max()) + 1)
         found = StretchRows(
             self._stretches.only(lines),
             {kind: codes[lines] for kind, codes in self._all_codes.items()},
