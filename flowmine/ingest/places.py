@@ -13,7 +13,7 @@ __all__ = [
     "before",
     "equal",
     "is_text",
-    "last_of_runs",
+    "last_of_words",
     "numbers",
     "odd",
     "overwrite",
@@ -29,7 +29,7 @@ Words: TypeAlias = npt.NDArray[np.uint64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 _WORD = 8
-_STEP = 1 << 19
+_STEP = 1 << 20
 """Bytes looked at together: what is found out of them stays in a core's cache."""
 
 
@@ -52,31 +52,26 @@ def is_text(found: Words, places: Places, text: bytes) -> Mask:
     return np.asarray(usual)
 
 
-def last_of_runs(block: Bytes, char: bytes) -> Places:
-    """Return where a character stands that is not followed by itself, in order, and some of those that are.
+def last_of_words(block: Bytes, length: int, char: bytes) -> tuple[Places, Words]:
+    """Return where in every eight bytes a character stands last, in order, and the eight bytes from each place on.
 
-    Words of eight bytes without it, nearly all, are passed over at once, where `numpy.flatnonzero` looks at each byte.
+    It is every place of the character after which none other follows within seven bytes, and some more. Of the block,
+    ``length`` bytes are looked at; at least seven must be behind them. Eight bytes without the character, as nearly all
+    are, are passed over at once, where `numpy.flatnonzero` looks at each.
     """
+    found = words(block)
     equal = np.empty(_STEP, np.bool_)
-    eights = equal.view("<u8")
-    starts, marked = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)]
-    for start in range(0, len(block), _STEP):
-        part = block[start : start + _STEP]
+    eights = equal.view("<i8")
+    places, following = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)]
+    for start in range(0, length, _STEP):
+        part = block[start : min(start + _STEP, length)]
         np.equal(part, ord(char), out=equal[: len(part)])
         equal[len(part) :] = False
         at = np.flatnonzero(eights != 0)
-        starts.append(at * _WORD + start)
-        marked.append(eights[at])
-    every, places = np.concatenate(marked), np.concatenate(starts)
-    every &= ~(every >> np.uint64(_WORD))
-    found = []
-    while len(every):
-        first = every & (~every + word(b"\1"))
-        found.append(places + ((first * word(bytes(range(7, -1, -1)))) >> np.uint64(56)).view(np.int64))
-        every ^= first
-        more = every.view(np.int64) != 0
-        every, places = every[more], places[more]
-    return found[0] if len(found) == 1 else np.sort(np.concatenate(found or starts), kind="stable")
+        highest = (eights[at].astype(np.float64).view(np.int64) >> 52) - 1023  # bit, by the exponent
+        places.append(at * _WORD + start + (highest >> 3))
+        following.append(found[places[-1]])
+    return np.concatenate(places), np.concatenate(following)
 
 
 def texts(block: bytes | Bytes, places: Places, width: int) -> Bytes:

@@ -105,10 +105,6 @@ def joined(blocks: Sequence[Stretches]) -> Stretches | None:
 _AFTER = {kind: b'},"' + key for kind, key in enumerate((b'l4":{', b"sourc", b"desti", b'Type"'), 1)}
 _END = len(_AFTER) + 1
 _PATTERN = np.arange(1, _END + 1)
-_KINDS_BY_LETTER = np.zeros(256, np.uint8)  # of what may follow a cut: its third byte
-for _kind, _text in _AFTER.items():
-    _KINDS_BY_LETTER[_text[3]] = _kind
-_WORDS = np.array([0, *map(places.word, _AFTER.values()), 0], np.uint64)
 
 
 class _Lines(NamedTuple):
@@ -181,12 +177,13 @@ def _lines(block: Bytes, words: Words, length: int) -> _Lines | None:
 
     What follows the ``length`` bytes of the block are zeros.
     """
-    closes = places.last_of_runs(block[:length], b"}")
-    kinds = _KINDS_BY_LETTER[block[closes + 3]]
-    kinds[block[closes + 1] == ord("\n")] = _END
-    found = np.flatnonzero(kinds > 0)
+    closes, following = places.last_of_words(block, length, b"}")
+    kinds = ((following >> np.uint64(8)).astype(np.uint8) == ord("\n")) * np.uint8(_END)
+    for kind, text in _AFTER.items():
+        kinds += (following == places.word(text)) * np.uint8(kind)
+    found = np.flatnonzero(kinds != 0)
     cuts = kinds[found]
-    usual = (words[closes[found]] == _WORDS[cuts]) | (cuts == _END)
+    usual = np.ones(len(found), bool)
     for kind, at, text in ((2, 4, b'ource":{'), (3, 8, b'nation":')):
         of_kind = np.flatnonzero(cuts == kind)
         usual[of_kind] &= is_text(words, closes[found[of_kind]] + at, text)

@@ -62,7 +62,10 @@ def test_texts_are_found_and_put() -> None:
 @given(st.lists(st.sampled_from([b"}", b"}}", b"}}}}}}}}}", b"x", b"abcdefg", b"\n"]), max_size=300))
 def test_the_last_of_runs_are_found_in_order_and_nothing_else(pieces: list[bytes]) -> None:
     text = b"".join(pieces)
-    found = places.last_of_runs(np.frombuffer(text, np.uint8), b"}").tolist()
+    block = text + b"}" * 8
+    ends, following = places.last_of_runs(np.frombuffer(block, np.uint8), len(text), b"}")
+    assert following.tolist() == [int.from_bytes(block[at : at + 8], "little") for at in ends.tolist()]
+    found = ends.tolist()
     every = [at for at, byte in enumerate(text) if byte == ord("}")]
     last = [at for at in every if text[at + 1 : at + 2] != b"}"]
     assert found == sorted(set(found))
@@ -71,6 +74,6 @@ def test_the_last_of_runs_are_found_in_order_and_nothing_else(pieces: list[bytes
 
 def test_the_last_of_runs_are_found_beyond_one_step() -> None:
     text = (b"x" * 1000 + b"}}") * 3000
-    found = places.last_of_runs(np.frombuffer(text, np.uint8), b"}")
+    found, _ = places.last_of_runs(np.frombuffer(text + b" " * 7, np.uint8), len(text), b"}")
     assert set(range(1001, len(text), 1002)) <= set(found.tolist())
     assert len(found) <= 6000
