@@ -11,13 +11,15 @@ __all__ = [
     "Places",
     "Words",
     "before",
-    "equal",
+    "column",
     "is_text",
     "last_of_words",
     "numbers",
     "odd",
     "overwrite",
     "put",
+    "same",
+    "stands",
     "texts",
     "word",
     "words",
@@ -79,15 +81,33 @@ def texts(block: bytes | Bytes, places: Places, width: int) -> Bytes:
     return _every(block, width)[places].view(np.uint8).reshape(-1, width)
 
 
-def equal(rows: Bytes, others: Bytes) -> Mask:
-    """Tell which rows are the same as those of another array of as many."""
-    text = f"S{rows.shape[1]}"
-    return np.asarray(rows.view(text)[:, 0] == others.view(text)[:, 0])
+def column(rows: Bytes, at: int) -> Words:
+    """Return the eight bytes of each row from a place in it on as one number each."""
+    return rows[:, at : at + _WORD].view("<u8")[:, 0]
+
+
+def stands(rows: Bytes, at: int, text: bytes) -> Mask:
+    """Tell in which rows a text of at least eight bytes stands at a place."""
+    first, *rest = _steps(len(text))
+    usual = column(rows, at + first) == word(text[:_WORD])
+    for step in rest:
+        usual &= column(rows, at + step) == word(text[step : step + _WORD])
+    return np.asarray(usual)
+
+
+def same(rows: Bytes, others: Bytes) -> Mask:
+    """Tell which rows of at least eight bytes are the same as those of another array of as many."""
+    first, *rest = _steps(rows.shape[1])
+    usual = column(rows, first) == column(others, first)
+    for step in rest:
+        usual &= column(rows, step) == column(others, step)
+    return np.asarray(usual)
 
 
 def odd(rows: Bytes) -> Mask:
     """Tell which rows are not ASCII that JSON writes as it is."""
-    found = (rows < 0x20) | (rows > 0x7E) | (rows == ord('"')) | (rows == ord("\\"))
+    rows = np.ascontiguousarray(rows)
+    found = (rows - np.uint8(0x20) > 0x7E - 0x20) | (rows == ord('"')) | (rows == ord("\\"))
     return np.asarray(found.any(axis=1)) if found.any() else np.zeros(len(rows), bool)
 
 

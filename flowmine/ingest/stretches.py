@@ -141,19 +141,16 @@ def cut(data: bytes) -> Stretches | None:
     if lines is None or lines.few:
         return None
     uuid = bool(is_text(words, lines.begins[:1] + 47, b'","uuid"')[0])
-    usual = _begin_as_usual(made, words, lines.begins, uuid=uuid) & _end_as_they_begin(made, words, lines)
     head = _HEAD if uuid else _HEAD_WITHOUT_UUID
+    rows = places.texts(made, lines.begins, head)
+    usual = _begin_as_usual(rows, uuid=uuid) & _end_as_they_begin(made, lines, rows)
     usual &= lines.begins + head < lines.marks[:, 0]
-    lines = lines.only(usual)
-    if lines.few:
-        return None
-    times, uuids = (places.texts(data, lines.begins + at, wide) for at, wide in ((17, _TIME), (57, _UUID)))
-    odd = (places.odd(times) | places.odd(uuids)) if uuid else places.odd(times)
-    if odd.any():
-        lines, times, uuids = lines.only(~odd), times[~odd], uuids[~odd]
+    if not usual.all():
+        lines, rows = lines.only(usual), rows[usual]
         if lines.few:
             return None
-    _overwrite_hardware(made, words, lines.inside, lines.begins + head, lines.marks[:, 0])
+    times, uuids = (np.ascontiguousarray(rows[:, at : at + wide]) for at, wide in ((17, _TIME), (57, _UUID)))
+    _overwrite_hardware(made, lines.inside, lines.begins + head, lines.marks[:, 0])
     ports = _overwrite_ports(made, words, lines.marks)
     _overwrite_cookies(made, words, lines.marks[:, -2] + 2, lines.closing)
     texts, codes = _encoded(made, lines, head)
@@ -203,23 +200,21 @@ def _lines(block: Bytes, words: Words, length: int) -> _Lines | None:
     return _Lines(begins[usual][ordered], closes[at], inside, closing, len(last))
 
 
-def _begin_as_usual(block: Bytes, words: Words, begins: Places, *, uuid: bool) -> Mask:
-    usual = is_text(words, begins, b'{"flow":{"time":"')
-    if not uuid:
-        usual &= (block[begins + 47] == ord('"')) & (block[begins + 48] == ord(","))
-        return usual
-    usual &= is_text(words, begins + 47, b'","uuid":"')
-    usual &= (block[begins + 93] == ord('"')) & (block[begins + 94] == ord(","))
+def _begin_as_usual(rows: Bytes, *, uuid: bool) -> Mask:
+    """Tell which lines begin in the usual way, by the ``rows`` of their beginnings, up to the head."""
+    usual = places.stands(rows, 0, b'{"flow":{"time":"') & ~places.odd(rows[:, 17:47])
+    if uuid:
+        usual &= places.stands(rows, 47, b'","uuid":"') & ~places.odd(rows[:, 57:93])
+    usual &= (rows[:, -2] == ord('"')) & (rows[:, -1] == ord(","))
     return usual
 
 
-def _end_as_they_begin(block: Bytes, words: Words, lines: _Lines) -> Mask:
+def _end_as_they_begin(block: Bytes, lines: _Lines, rows: Bytes) -> Mask:
     """Tell which lines end with the very time that they begin with."""
-    ends = lines.marks[:, -1]
-    usual: Mask = is_text(words, ends - 40, b',"time":"') & (block[ends - 1] == ord('"'))
-    first, last = (places.texts(block, at, _TIME) for at in (lines.begins + 17, ends - 31))
-    usual &= places.equal(first, last)
-    usual &= lines.marks[:, -2] + 2 < ends - 40
+    ends = places.texts(block, lines.marks[:, -1] - 40, 40)
+    usual: Mask = places.stands(ends, 0, b',"time":"') & (ends[:, -1] == ord('"'))
+    usual &= places.same(rows[:, 17:47], ends[:, 9:39])
+    usual &= lines.marks[:, -2] + 2 < lines.marks[:, -1] - 40
     return usual
 
 
@@ -249,16 +244,16 @@ def _encoded(made: Bytes, lines: _Lines, head: int) -> tuple[pa.BinaryArray, npt
     return found.dictionary, np.ascontiguousarray(codes[:, 1::2].T)
 
 
-def _overwrite_hardware(made: Bytes, words: Words, ends: Places, starts: Places, stops: Places) -> None:
+def _overwrite_hardware(made: Bytes, ends: Places, starts: Places, stops: Places) -> None:
     """Overwrite hardware addresses, which no column has; ``ends`` is where their object ends, if there is one.
 
     ``,"ethernet":{"source":"…","destination":"…"}``, 17 bytes each.
     """
     ends = ends[(ends - starts > 75) & (ends < stops)]
-    usual = is_text(words, ends - 75, b',"ethernet":{"source":"') & (made[ends - 1] == ord('"'))
-    usual &= is_text(words, ends - 35, b'","destination":"')
-    for back in (52, 18):
-        usual &= ~places.odd(places.texts(made, ends - back, len(_NO_ADDRESS)))
+    rows = places.texts(made, ends - 75, 75)
+    usual = places.stands(rows, 0, b',"ethernet":{"source":"') & (rows[:, -1] == ord('"'))
+    usual &= places.stands(rows, 40, b'","destination":"')
+    usual &= ~places.odd(rows[:, 23:40]) & ~places.odd(rows[:, 57:74])
     for back in (52, 18):
         places.put(made, ends[usual] - back, _NO_ADDRESS)
 
@@ -268,8 +263,9 @@ def _overwrite_ports(made: Bytes, words: Words, marks: Places) -> Ports:
     source, destination = (np.full(len(marks), -1, np.int64) for _ in range(2))
     rows = np.flatnonzero(marks[:, 1] - marks[:, 0] > 51)
     at = marks[rows, 0] + 29
-    usual = is_text(words, at - 16, b':{"source_port":')
-    first, width = places.numbers(words[at])
+    texts = places.texts(made, at - 16, 24)
+    usual = places.stands(texts, 0, b':{"source_port":')
+    first, width = places.numbers(places.column(texts, 16))
     usual &= is_text(words, at + width, b',"destination_port":')
     other = at + width + 20
     second, second_width = places.numbers(words[other])

@@ -22,16 +22,19 @@ def test_numbers_are_those_that_the_words_begin_with(words: list[bytes]) -> None
 
 
 _ROWS = st.lists(
-    st.binary(min_size=5, max_size=5) | st.sampled_from([b"abcde", b"abcd\0", b"\0\0\0\0\0"]), min_size=1
+    st.binary(min_size=11, max_size=11) | st.sampled_from([b"abcdefghijk", b"abcdefghij\0", b"\0" * 11]),
+    min_size=1,
 )
 
 
 @given(_ROWS, _ROWS)
 def test_rows_are_equal_or_odd_as_their_bytes_are(texts: list[bytes], others: list[bytes]) -> None:
     count = min(len(texts), len(others))
-    rows, compared = (places.texts(b"".join(each), np.arange(0, 5 * count, 5), 5) for each in (texts, others))
+    rows, compared = (
+        places.texts(b"".join(each), np.arange(0, 11 * count, 11), 11) for each in (texts, others)
+    )
     pairs = list(zip(texts, others, strict=False))
-    assert [one == other for one, other in pairs] == places.equal(rows, compared).tolist()
+    assert [one == other for one, other in pairs] == places.same(rows, compared).tolist()
     for text, odd in zip(texts, places.odd(rows).tolist(), strict=False):
         assert odd == any(byte < 0x20 or byte > 0x7E or byte in b'"\\' for byte in text)
 
@@ -59,21 +62,25 @@ def test_texts_are_found_and_put() -> None:
     assert [b"0000000000"] * 2 == [row.tobytes() for row in places.texts(block, at, 10)]
 
 
+@given(_ROWS, st.integers(0, 3))
+def test_texts_stand_where_they_stand_in_a_row(texts: list[bytes], at: int) -> None:
+    rows = places.texts(b"".join(texts), np.arange(0, 11 * len(texts), 11), 11)
+    found = places.stands(rows, at, b"abcdefghijk"[at:])
+    assert [text[at:] == b"abcdefghijk"[at:] for text in texts] == found.tolist()
+
+
 @given(st.lists(st.sampled_from([b"}", b"}}", b"}}}}}}}}}", b"x", b"abcdefg", b"\n"]), max_size=300))
-def test_the_last_of_runs_are_found_in_order_and_nothing_else(pieces: list[bytes]) -> None:
+def test_the_last_of_words_are_found_in_order_and_nothing_else(pieces: list[bytes]) -> None:
     text = b"".join(pieces)
     block = text + b"}" * 8
-    ends, following = places.last_of_runs(np.frombuffer(block, np.uint8), len(text), b"}")
-    assert following.tolist() == [int.from_bytes(block[at : at + 8], "little") for at in ends.tolist()]
-    found = ends.tolist()
-    every = [at for at, byte in enumerate(text) if byte == ord("}")]
-    last = [at for at in every if text[at + 1 : at + 2] != b"}"]
-    assert found == sorted(set(found))
-    assert set(last) <= set(found) <= set(every)
+    found, following = places.last_of_words(np.frombuffer(block, np.uint8), len(text), b"}")
+    assert following.tolist() == [int.from_bytes(block[at : at + 8], "little") for at in found.tolist()]
+    last = [text[:end].rfind(b"}", start) for start, end in ((at, at + 8) for at in range(0, len(text), 8))]
+    assert found.tolist() == [at for at in last if at >= 0]
 
 
-def test_the_last_of_runs_are_found_beyond_one_step() -> None:
+def test_the_last_of_words_are_found_beyond_one_step() -> None:
     text = (b"x" * 1000 + b"}}") * 3000
-    found, _ = places.last_of_runs(np.frombuffer(text + b" " * 7, np.uint8), len(text), b"}")
+    found, _ = places.last_of_words(np.frombuffer(text + b" " * 7, np.uint8), len(text), b"}")
     assert set(range(1001, len(text), 1002)) <= set(found.tolist())
     assert len(found) <= 6000
