@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from operator import le
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from flowmine.errors import InputError, SchemaError
 from flowmine.ingest.capturedistinct import APART, OF_REQUESTS, PLACES, SEAL, SHARED, seal
@@ -17,6 +17,9 @@ from flowmine.ingest.capturefold import of_distinct
 from flowmine.ingest.capturewindow import opened, readable, sound
 from flowmine.ingest.folding import Fold, Folds, TellingPorts
 from flowmine.schema import ENUMS, FLOWS
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 __all__ = ["Group", "Groups", "Span", "conformed"]
 
@@ -63,7 +66,7 @@ class Groups:
         self._own = pa.schema([field for field in FLOWS if field.name in own])
 
     @cached_property
-    def _beside(self) -> tuple[pq.ParquetFile, pq.ParquetFile] | None:
+    def _beside(self) -> "tuple[pq.ParquetFile, pq.ParquetFile] | None":
         """Return the tables of distinct events and of places, where they are of this FLOWS and suffice."""
         if not self._columns.issubset((*APART, *OF_REQUESTS, *SHARED.names)):
             return None
@@ -136,13 +139,13 @@ class Groups:
                 raise pa.ArrowInvalid("it has places that distinct.parquet does not have")
         return of_distinct(place.to_numpy().astype(np.int64), distinct, own, ports)
 
-    def _table(self, file: pq.ParquetFile, name: str, group: Group, schema: pa.Schema) -> pa.RecordBatch:
+    def _table(self, file: "pq.ParquetFile", name: str, group: Group, schema: pa.Schema) -> pa.RecordBatch:
         with readable(self.window, name):
             table = file.read_row_group(group.number, columns=schema.names, use_threads=False)
             return _whole(conformed(sound(table), schema))
 
 
-def _rows(file: pq.ParquetFile) -> list[int]:
+def _rows(file: "pq.ParquetFile") -> list[int]:
     """Return how many rows each row group has."""
     return [file.metadata.row_group(number).num_rows for number in range(file.metadata.num_row_groups)]
 

@@ -15,17 +15,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from flowmine.errors import InputError, SchemaError
 from flowmine.ingest.capturedistinct import SEAL, seal
 from flowmine.outputs import write_whole
 from flowmine.schema import VERSION
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 __all__ = [
     "MANIFEST",
@@ -159,16 +161,18 @@ def windows(folder: Path) -> list[Path]:
     return [path for _, path in sorted(latest.values(), key=lambda one: one[1].name)]
 
 
-def opened(window: Path, name: str) -> pq.ParquetFile:
+def opened(window: Path, name: str) -> "pq.ParquetFile":
     """Open one of a window's tables. Raise InputError where it is missing or no Parquet."""
+    from pyarrow.parquet import ParquetFile
+
     with readable(window, name) as path:
-        return pq.ParquetFile(path)
+        return ParquetFile(path)
 
 
 def table_of(window: Path, name: str) -> pa.Table:
     """Return one of a window's tables, whole and sound. Raise InputError where it is missing or damaged."""
-    with readable(window, name) as path:
-        return sound(pq.ParquetFile(path).read())
+    with readable(window, name):
+        return sound(opened(window, name).read())
 
 
 def sound(table: pa.Table) -> pa.Table:
@@ -208,9 +212,11 @@ class Pending:
 
     def write(self, name: str, rows: pa.Table | pa.RecordBatch) -> None:
         """Add rows to one of the window's tables, at once as a row group of their own."""
+        from pyarrow.parquet import ParquetWriter
+
         with _told(self._path):
             if name not in self._writers:
-                self._writers[name] = pq.ParquetWriter(
+                self._writers[name] = ParquetWriter(
                     self._path / f"{name}.parquet",
                     rows.schema,
                     compression="zstd",

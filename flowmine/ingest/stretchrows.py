@@ -45,9 +45,10 @@ def _decoded(
     tools.endpoints.make_room()
     if anew or any(known.generation != tools.endpoints.generation for known in tools.known.values()):
         tools.known.clear()
+    texts = stretches.texts.to_numpy(zero_copy_only=False)
     try:
         codes = {
-            kind: _codes(kind, stretches.codes[place], stretches.texts, decoders, tools)
+            kind: _codes(kind, stretches.codes[place], texts, decoders, tools)
             for place, kind in enumerate(KINDS)
         }
     except _BAD:
@@ -62,7 +63,9 @@ def _decoded(
     return StretchRows(stretches, codes, owners, tools, {kind: tools.known[kind] for kind in KINDS})
 
 
-def _codes(kind: str, found: _Codes, texts: pa.BinaryArray, decoders: Decoders, tools: Tools) -> _Codes:
+def _codes(
+    kind: str, found: _Codes, texts: npt.NDArray[np.object_], decoders: Decoders, tools: Tools
+) -> _Codes:
     """Return the number of each line's stretch among those known."""
     used = np.zeros(len(texts), bool)
     used[found] = True
@@ -71,7 +74,7 @@ def _codes(kind: str, found: _Codes, texts: pa.BinaryArray, decoders: Decoders, 
     if known is None:
         known = tools.known[kind] = Known(tools, ends_line=kind == KINDS[-1])
     codes = np.empty(len(texts), np.int32)
-    codes[places] = known.places(texts.take(places).to_pylist(), decoders)
+    codes[places] = known.places(texts[places].tolist(), decoders)
     return codes[found]
 
 
