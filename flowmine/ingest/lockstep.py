@@ -21,8 +21,8 @@ __all__ = ["Piece", "Want", "in_step"]
 _MOST_OPEN, _FEW = 48, 4
 _ALONE, _LARGEST, _SMALLEST, _TOGETHER = 8 << 20, 1 << 21, 1 << 17, 24 << 20
 
-_RANGE, _SLOT = 4, 2
-"""Blocks in a range, and in a slot of an input alone: the more, the more flows alike are told once."""
+_RANGE, _SLOT = 8, 2
+"""Blocks in a range, and in a slot, of an input alone: the more, the more flows alike are told once."""
 
 Piece: TypeAlias = Block | Unreadable | Stored | Kept | Group | Range | Slot
 
@@ -80,7 +80,7 @@ def _blocks(one: Input, size: int, want: Want, count: int) -> Iterator[Piece]:
     if one.format is not None and one.format.pieces is not None and one.window is not None:
         return one.pieces(one.format.pieces(one.window, want.columns, want.span, apart=want.ranges))
     if want.ranges and one.is_lines:
-        return ranges(one, size * _RANGE)
+        return ranges(one, size * (_RANGE if count == 1 else _RANGE // 2), size)
     if one.format is None or one.format.blocks is None:
         return iter(())
     few = count <= _FEW

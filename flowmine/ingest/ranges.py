@@ -14,6 +14,8 @@ from flowmine.ingest.times import nanoseconds
 __all__ = ["Range", "blocks_of", "ranges"]
 
 _LOOK = 1 << 16
+_LEFT = 4
+"""Of what is left of a file, a range is at most such a part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +28,18 @@ class Range:
     begins: int | None
 
 
-def ranges(one: Input, size: int) -> Iterator[Range]:
+def ranges(one: Input, size: int, least: int) -> Iterator[Range]:
     """Yield a file whose stored bytes are its lines (`Input.is_lines`) in ranges of about ``size`` bytes.
 
-    Raise InputError where it cannot be read.
+    The last ones are smaller, down to about ``least`` bytes, so that readers end together. Raise InputError where it
+    cannot be read.
     """
     try:
         with opened(one.name) as file:
             start, total = 0, one.size or 0
             while start < total:
                 head = file.read(HEAD)
-                end = min(start + size, total)
+                end = min(start + max(least, min(size, (total - start) // _LEFT)), total)
                 if end < total:
                     file.seek(end)
                     while (chunk := file.read(_LOOK)) and b"\n" not in chunk:

@@ -63,7 +63,7 @@ def test_a_worker_killed_midway_is_made_good(
     join = Division.join
 
     def kill(division: Division, portion: Portion, share: Share) -> None:
-        if portion.number == 20 and not killed:
+        if portion.number == 10 and not killed:
             with Client(cluster, set_as_default=False) as client:
                 killed.append(min(client.run(os.getpid).values()))
             os.kill(killed[0], signal.SIGKILL)

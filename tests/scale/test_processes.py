@@ -224,7 +224,7 @@ def test_ranges_are_whole_lines_and_all_of_them(tmp_path: Path) -> None:
     )
     path.write_bytes(data + _LINES[99][:-1])
     (one,), _ = find([path])
-    found = list(ranges(one, 5000))
+    found = list(ranges(one, 5000, 5000))
     assert len(found) > 10
     assert data + _LINES[99][:-1] == b"".join(path.read_bytes()[each.start : each.end] for each in found)
     assert all(path.read_bytes()[each.end - 1 : each.end] == b"\n" for each in found[:-1])
