@@ -7,6 +7,7 @@ those of a plain file are, by whoever has the file's descriptor. The file is gon
 import mmap
 import os
 import weakref
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from flowmine.ingest.framing import blocks, by_line, is_by_value, is_marked, pee
 from flowmine.ingest.stores import opened
 from flowmine.ingest.times import nanoseconds
 
-__all__ = ["OwnSlots", "Slot", "Slots", "blocks_in", "slots"]
+__all__ = ["OwnSlots", "SharedSlots", "Slot", "Slots", "blocks_in", "slots"]
 
 _LOOK = 1 << 16
 _APART = 1 << 27
@@ -37,15 +38,12 @@ class Slot:
     begins: int | None
 
 
-class Slots:
-    """The slots of one file: as many as are in use at a time."""
+class Slots(ABC):
+    """As many slots as are in use at a time."""
 
-    def __init__(self, descriptor: int) -> None:
-        """Use an empty file, open to be read and written; it is closed when nobody uses the slots any more."""
-        self._descriptor = descriptor
-        weakref.finalize(self, os.close, descriptor)
+    def __init__(self) -> None:
+        """Have no slot yet."""
         self._free: deque[int] = deque()
-        self._rooms: dict[int, mmap.mmap] = {}
         self._count = 0
 
     def take(self) -> int:
@@ -59,19 +57,39 @@ class Slots:
         """Let a slot be written again: its content was read."""
         self._free.append(number)
 
+    @abstractmethod
     def room(self, number: int, size: int) -> mmap.mmap | bytearray:
         """Return the memory of a slot, at least ``size`` bytes. Raise InputError where there is no room."""
+
+    @abstractmethod
+    def write(self, number: int, at: int, data: bytes) -> None:
+        """Write into a slot. Raise InputError where there is no room."""
+
+    @abstractmethod
+    def read(self, number: int, at: int, size: int) -> bytes:
+        """Return the bytes of a slot."""
+
+
+class SharedSlots(Slots):
+    """The slots of one file, which all processes read that have its descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Use an empty file, open to be read and written; it is closed when nobody uses the slots any more."""
+        super().__init__()
+        self._descriptor = descriptor
+        weakref.finalize(self, os.close, descriptor)
+        self._rooms: dict[int, mmap.mmap] = {}
+
+    def room(self, number: int, size: int) -> mmap.mmap | bytearray:
         room = self._rooms.get(number)
         if room is None or len(room) < size:
-            zeros = bytes(
-                1 if hasattr(os, "memfd_create") else size
-            )  # a full disk is an error here, a signal later
+            # A full disk is an error here, and a signal later.
+            zeros = bytes(1 if hasattr(os, "memfd_create") else size)
             self.write(number, size - len(zeros), zeros)
             room = self._rooms[number] = mmap.mmap(self._descriptor, size, offset=number * _APART)
         return room
 
     def write(self, number: int, at: int, data: bytes) -> None:
-        """Write into a slot. Raise InputError where there is no room."""
         left = memoryview(data)
         try:
             while left:
@@ -83,7 +101,6 @@ class Slots:
             ) from error
 
     def read(self, number: int, at: int, size: int) -> bytes:
-        """Return the bytes of a slot."""
         found: list[bytes] = []
         while size and (data := os.pread(self._descriptor, size, number * _APART + at)):
             found.append(data)
@@ -96,21 +113,18 @@ class OwnSlots(Slots):
 
     def __init__(self) -> None:
         """Have no slot yet."""
-        self._free, self._count = deque(), 0
+        super().__init__()
         self._own: dict[int, bytearray] = {}
 
     def room(self, number: int, size: int) -> bytearray:
-        """Return the memory of a slot, at least ``size`` bytes."""
         if len(self._own.get(number, b"")) < size:
             self._own[number] = bytearray(size)
         return self._own[number]
 
     def write(self, number: int, at: int, data: bytes) -> None:
-        """Write into a slot."""
         self._own.setdefault(number, bytearray())[at : at + len(data)] = data
 
     def read(self, number: int, at: int, size: int) -> bytes:
-        """Return the bytes of a slot."""
         return bytes(memoryview(self._own[number])[at : at + size])
 
 

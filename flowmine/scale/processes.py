@@ -10,7 +10,7 @@ from typing import Any
 from flowmine.edges import Parts, Sum, Sums
 from flowmine.errors import InputError
 from flowmine.ingest.division import Division, Portion
-from flowmine.ingest.slots import Slot, Slots
+from flowmine.ingest.slots import SharedSlots, Slot, Slots
 from flowmine.scale.alone import add_own
 from flowmine.scale.messages import Done, Failed, Finish, Finished, Keyed, Pass, Read
 from flowmine.scale.packing import unpacked
@@ -32,7 +32,7 @@ def gather(division: Division, jobs: int, how: Sums, started: Readers | None = N
         workers = [_Worker(reader) for reader in readers.take()]
         for worker in workers:
             worker.tell((division.settings, how))
-        line = _Line(division, workers, how, Slots(os.dup(readers.slots)))
+        line = _Line(division, workers, how, SharedSlots(os.dup(readers.slots)))
         line.run()
         for worker in workers:
             worker.tell(Finish())

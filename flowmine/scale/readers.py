@@ -67,7 +67,7 @@ class Readers:
         """Start ``jobs`` processes."""
         with ExitStack() as stack:
             self.slots = _nameless()
-            """A file that all of them have; for `flowmine.ingest.slots.Slots`."""
+            """A file that all of them have; for `flowmine.ingest.slots.SharedSlots`."""
             stack.callback(os.close, self.slots)
             self._each = [stack.enter_context(Reader(self.slots)) for _ in range(jobs)]
             self._stack = stack.pop_all()

@@ -19,7 +19,7 @@ from typing import Any
 
 from flowmine.edges import Sum, Sums, telling_ports
 from flowmine.ingest.division import Folds, New, Portion, Reader, Settings, Share
-from flowmine.ingest.slots import Slots
+from flowmine.ingest.slots import SharedSlots
 from flowmine.scale.messages import Done, Failed, Finish, Finished, Keyed, Pass, Read
 from flowmine.scale.packing import packed
 
@@ -29,7 +29,7 @@ __all__ = ["main"]
 class _Work:
     """The portions of one worker."""
 
-    def __init__(self, settings: Settings, how: Sums, slots: Slots) -> None:
+    def __init__(self, settings: Settings, how: Sums, slots: SharedSlots) -> None:
         self._reader = Reader(settings, telling_ports, slots)
         self._held: dict[int, tuple[Share, Folds]] = {}
         self._sum = Sum(how)
@@ -62,7 +62,7 @@ class _Work:
 
 
 def main(descriptor: int, slots: int) -> None:
-    """Work for whoever is at the other end of a socket, until it is closed; ``slots`` is the file of `Slots`."""
+    """Work for whoever is at the other end of a socket, until it is closed; ``slots`` is the file of `SharedSlots`."""
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # the other end is interrupted as well, and closes the socket
@@ -73,7 +73,7 @@ def main(descriptor: int, slots: int) -> None:
     if begin is None:
         return
     settings, how = begin
-    work = _Work(settings, how, Slots(slots))
+    work = _Work(settings, how, SharedSlots(slots))
     while (told := inbox.get()) is not None:
         try:
             connection.send(work.answer(told))

@@ -18,7 +18,7 @@ from flowmine.ingest import open_flows
 from flowmine.ingest.blocks import Block, Unreadable
 from flowmine.ingest.files import Input
 from flowmine.ingest.framing import by_line
-from flowmine.ingest.slots import Slot, Slots, blocks_in, slots
+from flowmine.ingest.slots import SharedSlots, Slot, blocks_in, slots
 from tests.scale.making import capture, read, told
 
 _LINES = capture(2500)
@@ -129,7 +129,7 @@ def _file() -> int:
     return os.memfd_create("test")
 
 
-def _read(found: Iterator[Slot | Block | Unreadable], of: Slots) -> Iterator[Block | Unreadable]:
+def _read(found: Iterator[Slot | Block | Unreadable], of: SharedSlots) -> Iterator[Block | Unreadable]:
     """Yield what is in slots, each given back when it was read."""
     for one in found:
         assert isinstance(one, Slot)
@@ -142,7 +142,7 @@ def test_slots_hold_every_line_once_and_are_used_again(tmp_path: Path, kind: str
     """What is read of the slots in turn is what one reader reads, whole lines each; no more than two are ever in use."""
     path = tmp_path / "flows"
     path.write_bytes(_STORED.get(kind, _CONTENT))
-    one, again, of = Input(str(path), path), Input(str(path), path), Slots(_file())
+    one, again, of = Input(str(path), path), Input(str(path), path), SharedSlots(_file())
     for each in (one, again):
         each.recognise(in_folder=False)
     expected = b"".join(
@@ -167,7 +167,7 @@ def test_a_line_that_is_too_long_is_told_and_passed_over(
     content = b"".join(
         (*_LINES[:90], _LONG, *_LINES[90:150], b"x" * 4_100_000 + b"\n", _LINES[5], _LONG[:-1])
     )
-    path, of = tmp_path / "flows", Slots(_file())
+    path, of = tmp_path / "flows", SharedSlots(_file())
     for data in (content, gzip.compress(content)):
         path.write_bytes(data)
         one = Input(str(path), path)
@@ -189,7 +189,7 @@ def test_a_line_that_is_too_long_is_told_and_passed_over(
 
 def test_no_room_is_an_error_that_says_what_to_do() -> None:
     """Where the file of the slots has no room, as a full disk has none."""
-    full = Slots(os.open("/dev/full", os.O_RDWR))
+    full = SharedSlots(os.open("/dev/full", os.O_RDWR))
     for write in (lambda: full.write(0, 0, b"x"), lambda: full.room(0, 4096)):
         with pytest.raises(InputError, match=r"no room .*; try again with --jobs 1"):
             write()
