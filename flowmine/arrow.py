@@ -23,6 +23,7 @@ __all__ = [
     "TRIM_THRESHOLD",
     "after_reading",
     "for_commands",
+    "is_command",
     "set_allocation",
     "without_pandas",
 ]
@@ -46,6 +47,11 @@ def for_commands() -> None:
     set_allocation(_HEAPS, 1)
     set_allocation(TRIM_THRESHOLD, 64 << 20)
     set_allocation(MMAP_THRESHOLD, 32 << 20)
+
+
+def is_command() -> bool:
+    """Tell whether this process runs a command of flowmine and nothing else."""
+    return _processes_commands
 
 
 def after_reading() -> None:

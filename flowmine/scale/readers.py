@@ -1,4 +1,8 @@
-"""Processes that read for this one, started as early as it is known that they will: all then import at once."""
+"""Processes that read for this one, started as early as it is known that they will.
+
+A command forks them as soon as it has imported what all of them need: they share it, and begin at once. Where that is
+not safe, in a program with threads or on another system than Linux, they are started anew, and all import side by side.
+"""
 
 import os
 import signal
@@ -6,13 +10,16 @@ import stat
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from multiprocessing import Pipe
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 import flowmine
+from flowmine.arrow import is_command
 
 __all__ = ["Reader", "Readers", "known_early", "weight", "worth"]
 
@@ -24,24 +31,30 @@ _WORTH = 512 << 20
 """Bytes to be read for which a process of their own is worth its start, half a second."""
 _EXPANDED = 8
 """Bytes that come of one that is compressed, at least: JSON of flows repeats itself more than that."""
+_OF_ARROW = "jemalloc_bg_thd"
+"""The thread of an allocator that comes with Arrow, which does nothing here, and outlives a fork."""
 _COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
+
+
+class _Process(Protocol):
+    """A process that was started, as `subprocess.Popen` has it."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def kill(self) -> None: ...
+
+    def wait(self) -> int: ...
 
 
 class Reader:
     """A process that reads, and the connection to it."""
 
     def __init__(self, slots: int) -> None:
-        """Start the process, which has the file ``slots`` too. It finds flowmine where this one did."""
+        """Start the process, which has the file ``slots`` too."""
         self.connection, theirs = Pipe()
-        package = str(Path(flowmine.__file__).parents[1])
-        path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
-        with theirs, _deaf():
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _WORK, str(theirs.fileno()), str(slots)],
-                pass_fds=[theirs.fileno(), slots],
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": path},
-            )
+        with theirs, _deaf(signal.SIGINT):  # which it never hears, from its first moment on: this one does
+            self.process: _Process = (_forked if _may_fork() else _anew)(theirs.fileno(), slots)
 
     def __enter__(self) -> "Reader":
         return self
@@ -58,6 +71,85 @@ class Reader:
         """Wait for the end of the process, and say how it came."""
         code = self.process.wait()
         return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _anew(descriptor: int, slots: int) -> _Process:
+    """Start a process that finds flowmine where this one did."""
+    package = str(Path(flowmine.__file__).parents[1])
+    path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", _WORK, str(descriptor), str(slots)],
+        pass_fds=[descriptor, slots],
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+
+
+def _may_fork() -> bool:
+    """Tell whether a process like this one can go on alone: whatever another thread does or holds would be lost."""
+    threads = Path("/proc/self/task")
+    if not is_command() or sys.platform != "linux" or not threads.is_dir():
+        return False
+    others = {each for each in threads.iterdir() if each.name != str(os.getpid())}
+    return all((each / "comm").read_text().strip() == _OF_ARROW for each in others)
+
+
+def _forked(descriptor: int, slots: int) -> _Process:
+    """Start a process that has imported what this one has."""
+    from flowmine.scale.worker import main
+
+    with _deaf(signal.SIGTERM, signal.SIGHUP):
+        pid = os.fork()
+        if not pid:
+            _default(signal.SIGTERM, signal.SIGHUP)
+    if pid:
+        return _Fork(pid)
+    code = 1
+    try:
+        _keep_only(descriptor, slots)
+        main(descriptor, slots)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)  # and nothing that this process was about to do
+
+
+def _default(*signals: signal.Signals) -> None:
+    """Let signals end this process, as they do by themselves, but for those that are ignored."""
+    for number in signals:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _keep_only(*descriptors: int) -> None:
+    """Close all files of this process but some, its output and its errors; nothing more comes in."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    low = 3
+    for kept in sorted(descriptors):
+        os.closerange(low, kept)
+        low = kept + 1
+    os.closerange(low, os.sysconf("SC_OPEN_MAX"))
+
+
+class _Fork:
+    """A process that was forked."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._code: int | None = None
+
+    def kill(self) -> None:
+        """End it, if it did not end by itself."""
+        if self._code is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> int:
+        """Wait for its end; return its exit code, or the number of the signal that ended it, negative."""
+        if self._code is None:
+            self._code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self._code
 
 
 class Readers:
@@ -129,9 +221,9 @@ def _cores() -> int:
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
-    """Let a process that is started within the block never hear Ctrl-C, from its first moment on: this one does."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _deaf(*signals: signal.Signals) -> Iterator[None]:
+    """Hear no such signal within the block."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,53 @@ def test_none_is_left_where_the_input_turns_out_to_be_no_capture(tmp_path: Path,
     done = CliRunner().invoke(main, ["edges", str(path), "-j", "2"])
     assert (2, [2], []) == (done.exit_code, started, _children())
     assert f"{path}: not a capture of Hubble flows" in done.stderr
+
+
+_FORKS = """
+import os, signal, sys, threading
+from flowmine.arrow import for_commands
+for_commands()
+from flowmine.scale.readers import Readers
+
+def fails(*_):
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGTERM, fails)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+if sys.argv[1] == "threads":
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+own = open("/proc/self/cmdline").read()
+kept = open(os.devnull)
+with Readers(2) as readers:
+    first, second = readers.take()
+    for reader in (first, second):
+        reader.connection.send((None, None))
+    for reader in (first, second):
+        folder = f"/proc/{reader.process.pid}"
+        reader.process.forked = open(f"{folder}/cmdline").read() == own
+        print(reader.process.forked, end=" ")
+        if reader.process.forked:
+            while os.readlink(f"{folder}/fd/0") != os.devnull or len(os.listdir(f"{folder}/fd")) > 5:
+                pass
+    os.kill(second.process.pid, signal.SIGHUP)
+    os.kill(second.process.pid, signal.SIGINT)
+    os.kill(first.process.pid, signal.SIGTERM)
+    print(first.how_it_died(), "|", end=" ")
+    os.kill(second.process.pid, signal.SIGKILL)
+    print(second.how_it_died(), end=" ")
+try:
+    os.waitpid(-1, 0)
+except ChildProcessError:
+    print("| none left")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="processes are forked on Linux alone")
+@pytest.mark.parametrize(("threads", "forked"), [("alone", True), ("threads", False)])
+def test_a_command_without_threads_forks_them(threads: str, forked: bool) -> None:
+    """They have no other file open, read nothing, and are ended by signals whatever the command would do."""
+    done = subprocess.run(
+        [sys.executable, "-c", _FORKS, threads], input="unread", capture_output=True, text=True, timeout=60
+    )
+    told = f"{forked} {forked} killed by signal 15 | killed by signal 9 | none left\n"
+    assert (told, "") == (done.stdout, done.stderr)
