@@ -13,6 +13,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from multiprocessing import Pipe
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,7 @@ from flowmine.arrow import is_command
 
 __all__ = ["Reader", "Readers", "known_early", "weight", "worth"]
 
+_SHARED = "flowmine.scale.worker"
 _WORK = (
     "from flowmine.arrow import for_commands; for_commands(); "
     "import sys; from flowmine.scale.worker import main; main(*map(int, sys.argv[1:]))"
@@ -53,7 +55,7 @@ class Reader:
     def __init__(self, slots: int) -> None:
         """Start the process, which has the file ``slots`` too."""
         self.connection, theirs = Pipe()
-        with theirs, _deaf(signal.SIGINT):  # which it never hears, from its first moment on: this one does
+        with theirs:
             self.process: _Process = (_forked if _may_fork() else _anew)(theirs.fileno(), slots)
 
     def __enter__(self) -> "Reader":
@@ -96,8 +98,7 @@ def _may_fork() -> bool:
 
 def _forked(descriptor: int, slots: int) -> _Process:
     """Start a process that has imported what this one has."""
-    from flowmine.scale.worker import main
-
+    main = import_module(_SHARED).main
     with _deaf(signal.SIGTERM, signal.SIGHUP):
         pid = os.fork()
         if not pid:
@@ -161,7 +162,10 @@ class Readers:
             self.slots = _nameless()
             """A file that all of them have; for `flowmine.ingest.slots.SharedSlots`."""
             stack.callback(os.close, self.slots)
-            self._each = [stack.enter_context(Reader(self.slots)) for _ in range(jobs)]
+            if _may_fork():
+                import_module(_SHARED)
+            with _deaf(signal.SIGINT):  # which they never hear, from their first moment on: this one does
+                self._each = [stack.enter_context(Reader(self.slots)) for _ in range(jobs)]
             self._stack = stack.pop_all()
 
     def __enter__(self) -> "Readers":

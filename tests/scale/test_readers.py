@@ -135,12 +135,10 @@ kept = open(os.devnull)
 with Readers(2) as readers:
     first, second = readers.take()
     for reader in (first, second):
-        reader.connection.send((None, None))
-    for reader in (first, second):
         folder = f"/proc/{reader.process.pid}"
-        reader.process.forked = open(f"{folder}/cmdline").read() == own
-        print(reader.process.forked, end=" ")
-        if reader.process.forked:
+        forked = open(f"{folder}/cmdline").read() == own
+        print(forked, end=" ")
+        if forked:
             while os.readlink(f"{folder}/fd/0") != os.devnull or len(os.listdir(f"{folder}/fd")) > 5:
                 pass
     os.kill(second.process.pid, signal.SIGHUP)
