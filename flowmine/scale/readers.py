@@ -29,8 +29,8 @@ _WORK = (
     "from flowmine.arrow import for_commands; for_commands(); "
     "import sys; from flowmine.scale.worker import main; main(*map(int, sys.argv[1:]))"
 )
-_WORTH = 512 << 20
-"""Bytes to be read for which a process of their own is worth its start, half a second."""
+_WORTH = 256 << 20
+"""Bytes to be read for which a process of their own is worth its start."""
 _EXPANDED = 8
 """Bytes that come of one that is compressed, at least: JSON of flows repeats itself more than that."""
 _OF_ARROW = "jemalloc_bg_thd"

@@ -12,7 +12,7 @@ from flowmine.cli import main
 from flowmine.scale.readers import Readers, known_early, worth
 from tests.scale.making import capture, read, told
 
-_HALF = 512 << 20
+_PART = 256 << 20
 
 
 def _children() -> list[str]:
@@ -47,10 +47,10 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_sizes_tell_early_how_many_processes_will_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As many as there are cores and half gigabytes of different files; one where more than sizes must be known."""
+    """As many as there are cores and quarters of a gigabyte of different files; one where more than sizes must be known."""
     monkeypatch.setattr("flowmine.scale.readers._cores", lambda: 2)
     large, small, link, packed = (tmp_path / name for name in ("large", "small", "link", "packed.gz"))
-    for path, size in ((large, 2 * _HALF), (small, _HALF), (packed, _HALF // 4)):
+    for path, size in ((large, 2 * _PART), (small, _PART), (packed, _PART // 4)):
         with path.open("wb") as out:
             out.truncate(size)
     os.link(small, link)
@@ -76,7 +76,7 @@ def test_sizes_tell_early_how_many_processes_will_read(
         name: known_early([str(path) for path in paths], None) for name, paths in names.items()
     }
     assert 3 == known_early([str(small)], 3)
-    assert [1, 1, 1, 2, 2] == [worth(size) for size in (None, 0, 2 * _HALF - 1, 2 * _HALF, 9 * _HALF)]
+    assert [1, 1, 1, 2, 2] == [worth(size) for size in (None, 0, 2 * _PART - 1, 2 * _PART, 9 * _PART)]
 
 
 def test_processes_started_before_read_as_those_started_now(flows: Path, started: list[int]) -> None:
