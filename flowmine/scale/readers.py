@@ -12,7 +12,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from multiprocessing import Pipe
 from pathlib import Path
@@ -34,7 +34,7 @@ _WORTH = 256 << 20
 _EXPANDED = 8
 """Bytes that come of one that is compressed, at least: JSON of flows repeats itself more than that."""
 _OF_ARROW = "jemalloc_bg_thd"
-"""The thread of an allocator that comes with Arrow, which does nothing here, and outlives a fork."""
+"""The thread of an allocator that comes with Arrow, which does nothing here, and is made for forks."""
 _COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 
 
@@ -92,8 +92,11 @@ def _may_fork() -> bool:
     threads = Path("/proc/self/task")
     if not is_command() or sys.platform != "linux" or not threads.is_dir():
         return False
-    others = {each for each in threads.iterdir() if each.name != str(os.getpid())}
-    return all((each / "comm").read_text().strip() == _OF_ARROW for each in others)
+    others = [each for each in threads.iterdir() if each.name != str(os.getpid())]
+    try:
+        return all((each / "comm").read_text().strip() == _OF_ARROW for each in others)
+    except OSError:  # one ended meanwhile
+        return False
 
 
 def _forked(descriptor: int, slots: int) -> _Process:
@@ -125,13 +128,11 @@ def _default(*signals: signal.Signals) -> None:
 
 def _keep_only(*descriptors: int) -> None:
     """Close all files of this process but some, its output and its errors; nothing more comes in."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    low = 3
-    for kept in sorted(descriptors):
-        os.closerange(low, kept)
-        low = kept + 1
-    os.closerange(low, os.sysconf("SC_OPEN_MAX"))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    every = {int(each.name) for each in Path("/proc/self/fd").iterdir()}
+    for number in every.difference((0, 1, 2, *descriptors)):
+        with suppress(OSError):  # the list itself was one
+            os.close(number)
 
 
 class _Fork:
