@@ -84,11 +84,12 @@ def start_readers(ctx: click.Context) -> None:
     """
     if ctx.params.get("engine") != "processes" or ctx.resilient_parsing:
         return
-    from flowmine.scale.readers import Readers, known_early
+    from flowmine.scale.readers import Readers, known_early, worth
 
-    jobs = known_early(ctx.params.get("inputs") or (), ctx.params["jobs"])
-    if jobs > 1:
-        ctx.meta[_KEY] = ctx.with_resource(Readers(jobs))
+    size = known_early(ctx.params.get("inputs") or ())
+    jobs = ctx.params["jobs"] or worth(size)
+    if size is not None and jobs > 1:
+        ctx.meta[_KEY] = ctx.with_resource(Readers(jobs, size=size))
 
 
 def started_readers() -> "Readers | None":

@@ -20,6 +20,7 @@ from flowmine.ingest.capturegroups import Group, Groups
 from flowmine.ingest.captureread import Kept, Stored
 from flowmine.ingest.captureshelf import Shelf
 from flowmine.ingest.columns import Builder
+from flowmine.ingest.cutting import cutter
 from flowmine.ingest.dedup import SeenIds
 from flowmine.ingest.files import Input
 from flowmine.ingest.folding import Fold, Folds, Ints, TellingPorts
@@ -30,7 +31,6 @@ from flowmine.ingest.lockstep import Piece, Want, in_step
 from flowmine.ingest.ranges import Range, blocks_of
 from flowmine.ingest.shapes import decoders, fields_of
 from flowmine.ingest.slots import Slot, Slots, blocks_in
-from flowmine.ingest.stretches import cut
 from flowmine.ingest.stretchrows import StretchRows
 from flowmine.ledger import Ledger
 from flowmine.schema import FLOWS
@@ -67,12 +67,15 @@ class Undividable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How readers read: see `source.open_flows`; ``logged`` is whether to keep what is to be logged for who joins."""
+    """How readers read: see `source.open_flows`; ``compiled`` is whether by compiled code, where it can be had;
+    ``logged`` is whether to keep what is to be logged for who joins.
+    """
 
     columns: frozenset[str]
     dedup: bool = True
     strict: bool = False
     keep_query: bool = False
+    compiled: bool = False
     logged: bool = field(
         default_factory=lambda: logging.getLogger("flowmine.ledger").isEnabledFor(logging.INFO)
     )
@@ -118,7 +121,7 @@ class Reader:
         self._endpoints = Endpoints()
         columns = settings.columns | settings.extra
         self._builder = Builder(columns, self._endpoints, Ledger(), keep_query=settings.keep_query)
-        self._typed = decoders(fields_of(columns))
+        self._typed, self._cut = decoders(fields_of(columns)), cutter(compiled=settings.compiled)
         self._schema = pa.schema([field for field in FLOWS if field.name in settings.columns])
         self._window: Groups | None = None
 
@@ -166,7 +169,7 @@ class Reader:
             found = blocks_in(content, self._slots, _BLOCK)
         for block in found:
             if isinstance(block, Block):
-                block.stretches = cut(block.data)
+                block.stretches = self._cut(block.data)
                 yield block
             elif isinstance(block, Unreadable):
                 yield block

@@ -14,6 +14,7 @@ import pyarrow as pa
 from flowmine.ingest.names import Codes
 from flowmine.ingest.rows import Tools
 from flowmine.ingest.shapes import Decoders
+from flowmine.ingest.stretches import Numbers, Texts
 from flowmine.ingest.structrows import StructRows
 
 __all__ = ["Known"]
@@ -25,7 +26,8 @@ _PASSED_OVER = (b'"proxy_port":', b'"latency_ns":"')
 """Keys whose numbers differ from line to line, and which no column is made of."""
 _FIRST_DIGITS = (b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9")
 _MOST = 1 << 13
-"""Stretches of one kind that are kept."""
+"""Stretches of one kind that are kept, and those of one block more."""
+_UNMET = -1
 
 
 class Known:
@@ -40,6 +42,8 @@ class Known:
         self._forget()
 
     def _forget(self) -> None:
+        self._texts: Texts | None = None
+        self._numbers = np.zeros(0, np.int32)
         self._places: dict[bytes, int] = {}
         self._flows: list[Any] = []
         self._runs: dict[bytes, int] = {}
@@ -48,21 +52,35 @@ class Known:
         self.fields: set[str] = set()
         """Fields that any of them has."""
 
-    def places(self, texts: list[bytes], decoders: Decoders) -> list[int]:
-        """Return the number of each stretch; decode those not met before.
+    def codes(self, found: Numbers, texts: Texts, decoders: Decoders) -> Numbers:
+        """Return the number here of the stretch that each line has, by its number among ``texts``.
 
         Raise ValueError or the like where one is no run of whole members: then none of these is kept. What was kept is
         forgotten where it gets too much, and numbers given before no longer hold, unless endpoints are `held`.
         """
-        found = list(map(self._places.get, texts))
-        new = [text for text, place in zip(texts, found, strict=True) if place is None]
+        if len(self._places) > _MOST and not self._tools.endpoints.held:
+            self._forget()
+        if self._texts is not texts:
+            self._texts, self._numbers = texts, np.zeros(0, np.int32)
+        if len(texts) > len(self._numbers):
+            more = np.full(len(texts) - len(self._numbers), _UNMET, np.int32)
+            self._numbers = np.concatenate([self._numbers, more])
+        codes = self._numbers[found]
+        unmet = found[codes == _UNMET]
+        if len(unmet):
+            is_new = np.zeros(len(texts), bool)
+            is_new[unmet] = True
+            new = np.flatnonzero(is_new)
+            self._numbers[new] = self._met(texts.some(new), decoders)
+            codes = self._numbers[found]
+        return codes
+
+    def _met(self, texts: list[bytes], decoders: Decoders) -> list[int]:
+        """Return the numbers of stretches, learnt where they are not known."""
+        new = [text for text in texts if text not in self._places]
         if new:
-            if len(self._places) + len(new) > _MOST and self._places and not self._tools.endpoints.held:
-                self._forget()
-                new = texts
             self._learn(new, decoders)
-            found = list(map(self._places.__getitem__, texts))
-        return [place for place in found if place is not None]
+        return list(map(self._places.__getitem__, texts))
 
     def _learn(self, new: list[bytes], decoders: Decoders) -> None:
         runs = [_members(text) for text in new] if self._ends_line else new

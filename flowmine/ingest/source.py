@@ -213,13 +213,17 @@ class Source:
         if rows:
             yield from _cut(held, options.batch_rows, self.schema)
 
-    def divided(self) -> Division | None:
-        """Begin a reading that several readers do at once; None where events are chosen one by one."""
+    def divided(self, *, compiled: bool = False) -> Division | None:
+        """Begin a reading that several readers do at once; None where events are chosen one by one.
+
+        They use compiled code where that is wanted, can be had, and is of use: recorded captures have no lines.
+        """
         options = self._options
         if options.keep is not None:
             return None
         self._begin()
-        settings = Settings(options.columns, options.dedup, options.strict, options.keep_query)
+        compiled = compiled and any(one.window is None for one in self._inputs)
+        settings = Settings(options.columns, options.dedup, options.strict, options.keep_query, compiled)
         return Division(
             self._inputs,
             settings,

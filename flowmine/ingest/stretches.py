@@ -19,7 +19,7 @@ form is left to whoever reads whole lines.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,18 +28,42 @@ import pyarrow as pa
 from flowmine.ingest import places
 from flowmine.ingest.places import Bytes, Mask, Places, Words, is_text
 
-__all__ = ["KINDS", "Ports", "Stretches", "cut", "joined"]
+__all__ = [
+    "HEAD",
+    "HEAD_WITHOUT_UUID",
+    "KINDS",
+    "Numbers",
+    "Ports",
+    "Stretches",
+    "Texts",
+    "cut",
+    "joined",
+    "of_lines",
+]
 
 KINDS = ("head", "l4", "source", "destination", "tail")
 
 _TIME, _UUID = 30, 36
-_HEAD, _HEAD_WITHOUT_UUID = 95, 49
+HEAD, HEAD_WITHOUT_UUID = 95, 49
 """Where the head begins: behind `{"flow":{"time":"…","uuid":"…",`."""
 _LEAST = 64
 _NO_ADDRESS = b"0" * 17
 _LAST_PORT = 0xFFFF
 _DIGITS = 20
 """Most digits of a socket's numbers, which have 64 bits."""
+
+
+Numbers: TypeAlias = npt.NDArray[np.int32]
+"""Numbers of stretches among `Texts`."""
+
+
+class Texts(Protocol):
+    """Different stretches, numbered from 0 on. They may become more, of blocks cut later; none becomes another."""
+
+    def __len__(self) -> int: ...
+
+    def some(self, numbers: Places) -> list[bytes]:
+        """Return those with some numbers."""
 
 
 class Ports(NamedTuple):
@@ -53,16 +77,16 @@ class Ports(NamedTuple):
 class Stretches:
     """The lines of one block, those of the usual form taken apart.
 
-    ``times`` and ``uuids`` (None where lines have none) are texts of plain ASCII, one a line; ``texts`` (binary) are the
-    different stretches, and ``codes`` (int32, `KINDS` x lines) the place there of each line's. ``begins`` say where in the
+    ``times`` and ``uuids`` (None where lines have none) are texts of plain ASCII, one a line; ``texts`` are the
+    different stretches, and ``codes`` (`KINDS` x lines) the number there of each line's. ``begins`` say where in the
     block each line is, ``others`` where all else is that is not blank, and ``ends`` how many line ends there are.
     """
 
     begins: Places
     times: pa.StringArray
     uuids: pa.StringArray | None
-    texts: pa.BinaryArray
-    codes: npt.NDArray[np.int32]
+    texts: Texts
+    codes: Numbers
     ports: Ports
     others: list[tuple[int, int]]
     ends: int
@@ -141,7 +165,7 @@ def cut(data: bytes) -> Stretches | None:
     if lines is None or lines.few:
         return None
     uuid = bool(is_text(words, lines.begins[:1] + 47, b'","uuid"')[0])
-    head = _HEAD if uuid else _HEAD_WITHOUT_UUID
+    head = HEAD if uuid else HEAD_WITHOUT_UUID
     rows = places.texts(made, lines.begins, head)
     usual = _begin_as_usual(rows, uuid=uuid) & _end_as_they_begin(made, lines, rows)
     usual &= lines.begins + head < lines.marks[:, 0]
@@ -154,19 +178,26 @@ def cut(data: bytes) -> Stretches | None:
     ports = _overwrite_ports(made, words, lines.marks)
     _overwrite_cookies(made, words, lines.marks[:, -2] + 2, lines.closing)
     texts, codes = _encoded(made, lines, head)
-    gaps = _gaps(data, lines.begins, lines.marks[:, -1] + 2)
+    where = lines.begins, lines.marks[:, -1]
+    return of_lines(data, where, times, uuids if uuid else None, texts, codes, ports)
+
+
+def of_lines(
+    data: bytes,
+    where: tuple[Places, Places],
+    times: Bytes,
+    uuids: Bytes | None,
+    texts: Texts,
+    codes: Numbers,
+    ports: Ports,
+) -> Stretches:
+    """Return the stretches of the lines of a block that are ``where`` they begin, and where their last ``}`` is."""
+    begins, ends = where
+    gaps = _gaps(data, begins, ends + 2)
     others = [(start, stop) for start, stop in gaps if data[start:stop].strip()]
-    line_ends = len(lines.begins) + sum(data.count(b"\n", start, stop) for start, stop in gaps)
-    return Stretches(
-        lines.begins,
-        _strings(times),
-        _strings(uuids) if uuid else None,
-        texts,
-        codes,
-        ports,
-        others,
-        line_ends,
-    )
+    line_ends = len(begins) + sum(data.count(b"\n", start, stop) for start, stop in gaps)
+    spelled = None if uuids is None else _strings(uuids)
+    return Stretches(begins, _strings(times), spelled, texts, codes, ports, others, line_ends)
 
 
 def _lines(block: Bytes, words: Words, length: int) -> _Lines | None:
@@ -225,7 +256,21 @@ def _strings(texts: Bytes) -> pa.StringArray:
     return pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(texts)))
 
 
-def _encoded(made: Bytes, lines: _Lines, head: int) -> tuple[pa.BinaryArray, npt.NDArray[np.int32]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _OfBlock:
+    """The `Texts` of one block."""
+
+    texts: pa.BinaryArray
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def some(self, numbers: Places) -> list[bytes]:
+        found: list[bytes] = self.texts.take(pa.array(numbers)).to_numpy(zero_copy_only=False).tolist()
+        return found
+
+
+def _encoded(made: Bytes, lines: _Lines, head: int) -> tuple[Texts, Numbers]:
     """Return the different stretches, and which of them each line has of each kind."""
     count = 2 * len(KINDS)
     offsets = np.empty(len(lines.begins) * count + 1, np.int32)
@@ -241,7 +286,7 @@ def _encoded(made: Bytes, lines: _Lines, head: int) -> tuple[pa.BinaryArray, npt
     buffers = [pa.py_buffer(is_stretch), pa.py_buffer(offsets), pa.py_buffer(made)]
     found = pa.Array.from_buffers(pa.binary(), edges.size, buffers).dictionary_encode()
     codes = np.frombuffer(found.indices.buffers()[1], np.int32)[: edges.size].reshape(-1, count)
-    return found.dictionary, np.ascontiguousarray(codes[:, 1::2].T)
+    return _OfBlock(found.dictionary), np.ascontiguousarray(codes[:, 1::2].T)
 
 
 def _overwrite_hardware(made: Bytes, ends: Places, starts: Places, stops: Places) -> None:

@@ -21,12 +21,11 @@ from flowmine.ingest.folding import TellingPorts, firsts
 from flowmine.ingest.known import Known
 from flowmine.ingest.rows import Bools, Ints, Layer4, Raws, Rows, Tools
 from flowmine.ingest.shapes import Aggregate, Decoders, Layer7
-from flowmine.ingest.stretches import KINDS, Stretches, joined
+from flowmine.ingest.stretches import KINDS, Numbers, Stretches, joined
 from flowmine.ingest.structrows import StructRows
 
 __all__ = ["StretchRows", "decoded"]
 
-_Codes = npt.NDArray[np.int32]
 _NARROW, _WIDE, _WIDER = np.uint64(16), np.uint64(32), np.uint64(48)
 _LARGEST = 0xFFFF
 """The largest number that is packed with others."""
@@ -45,10 +44,9 @@ def _decoded(
     tools.endpoints.make_room()
     if anew or any(known.generation != tools.endpoints.generation for known in tools.known.values()):
         tools.known.clear()
-    texts = stretches.texts.to_numpy(zero_copy_only=False)
     try:
         codes = {
-            kind: _codes(kind, stretches.codes[place], texts, decoders, tools)
+            kind: _known(kind, tools).codes(stretches.codes[place], stretches.texts, decoders)
             for place, kind in enumerate(KINDS)
         }
     except _BAD:
@@ -63,19 +61,11 @@ def _decoded(
     return StretchRows(stretches, codes, owners, tools, {kind: tools.known[kind] for kind in KINDS})
 
 
-def _codes(
-    kind: str, found: _Codes, texts: npt.NDArray[np.object_], decoders: Decoders, tools: Tools
-) -> _Codes:
-    """Return the number of each line's stretch among those known."""
-    used = np.zeros(len(texts), bool)
-    used[found] = True
-    places = np.flatnonzero(used)
-    known = tools.known.get(kind)
-    if known is None:
-        known = tools.known[kind] = Known(tools, ends_line=kind == KINDS[-1])
-    codes = np.empty(len(texts), np.int32)
-    codes[places] = known.places(texts[places].tolist(), decoders)
-    return codes[found]
+def _known(kind: str, tools: Tools) -> Known:
+    if kind not in tools.known:
+        tools.known[kind] = Known(tools, ends_line=kind == KINDS[-1])
+    found: Known = tools.known[kind]
+    return found
 
 
 class StretchRows(Rows):
@@ -84,7 +74,7 @@ class StretchRows(Rows):
     def __init__(
         self,
         stretches: Stretches,
-        codes: dict[str, _Codes],
+        codes: dict[str, Numbers],
         owners: dict[str, str],
         tools: Tools,
         known: dict[str, Known],

@@ -24,7 +24,7 @@ from flowmine.arrow import is_command
 
 __all__ = ["Reader", "Readers", "known_early", "weight", "worth"]
 
-_SHARED = "flowmine.scale.worker"
+_SHARED, _CUTTING = "flowmine.scale.worker", "flowmine.ingest.cutting"
 _WORK = (
     "from flowmine.arrow import for_commands; for_commands(); "
     "import sys; from flowmine.scale.worker import main; main(*map(int, sys.argv[1:]))"
@@ -157,14 +157,17 @@ class _Fork:
 class Readers:
     """Processes that wait to be told what to read, for one reading; a context that leaves none of them behind."""
 
-    def __init__(self, jobs: int) -> None:
-        """Start ``jobs`` processes."""
+    def __init__(self, jobs: int, *, size: int | None = None) -> None:
+        """Start ``jobs`` processes, for about ``size`` bytes, if that is known."""
         with ExitStack() as stack:
             self.slots = _nameless()
             """A file that all of them have; for `flowmine.ingest.slots.SharedSlots`."""
             stack.callback(os.close, self.slots)
             if _may_fork():
                 import_module(_SHARED)
+                cutting = import_module(_CUTTING)
+                if cutting.worth_compiling(size):
+                    cutting.load()
             with _deaf(signal.SIGINT):  # which they never hear, from their first moment on: this one does
                 self._each = [stack.enter_context(Reader(self.slots)) for _ in range(jobs)]
             self._stack = stack.pop_all()
@@ -199,19 +202,19 @@ def weight(size: int, *, compressed: bool) -> int:
     return size * _EXPANDED if compressed else size
 
 
-def known_early(inputs: Sequence[str], jobs: int | None) -> int:
-    """Return how many processes will read, as far as the names and sizes of files tell; 1 where they do not tell it."""
+def known_early(inputs: Sequence[str]) -> int | None:
+    """Return about how many bytes are to be read, as far as names and sizes of files tell; None where they do not."""
     sizes: dict[tuple[int, int], int] = {}
     for name in inputs:
         try:
             status = os.stat(name)  # noqa: PTH116 (no, of a name too long)
         except (OSError, ValueError):
-            return 1
+            return None
         if not stat.S_ISREG(status.st_mode):
-            return 1
+            return None
         compressed = name.endswith(_COMPRESSED)
         sizes[status.st_dev, status.st_ino] = weight(status.st_size, compressed=compressed)
-    return (jobs or worth(sum(sizes.values()))) if sizes else 1
+    return sum(sizes.values()) if sizes else None
 
 
 def worth(size: int | None) -> int:

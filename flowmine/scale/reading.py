@@ -7,6 +7,7 @@ from flowmine.edges import MAX_PEERS, Edges, FlowSource, Parts, Sums, settle
 from flowmine.edges import gather as gather_inline
 from flowmine.errors import InputError, UsageError
 from flowmine.ingest import Source
+from flowmine.ingest.cutting import worth_compiling
 from flowmine.ingest.division import Undividable
 from flowmine.scale import alone, dask, processes
 from flowmine.scale.readers import Readers, weight, worth
@@ -70,8 +71,12 @@ def gather(
     out of reach; InputError naming its input where a process died.
     """
     _check(jobs, engine, scheduler, max_peers)
-    if isinstance(source, Source) and (division := source.divided()) is not None:
-        how, wanted = Sums(requests, max_peers), jobs or _worth(source)
+    size = _weight(source) if isinstance(source, Source) else None
+    if (
+        isinstance(source, Source)
+        and (division := source.divided(compiled=worth_compiling(size))) is not None
+    ):
+        how, wanted = Sums(requests, max_peers), jobs or worth(size)
         _log.debug("to be read by %s of engine %s", wanted, engine)
         try:
             if engine == "dask":
@@ -90,11 +95,12 @@ def gather(
     return gather_inline(source, requests=requests, max_peers=max_peers)
 
 
-def _worth(source: Source) -> int:
+def _weight(source: Source) -> int | None:
+    """Return about how many bytes are to be read; None where that is not known."""
     sizes = [
         None if size is None else weight(size, compressed=compressed) for size, compressed in source.sizes
     ]
-    return worth(None if None in sizes else sum(size or 0 for size in sizes))
+    return None if None in sizes else sum(size or 0 for size in sizes)
 
 
 def _check(jobs: int | None, engine: str, scheduler: str | None, max_peers: int) -> None:

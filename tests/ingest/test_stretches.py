@@ -1,20 +1,36 @@
 """Lines taken apart: whatever is written, the same comes out as from lines decoded whole."""
 
 import re
+import sys
+from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowmine.ingest.stretches import KINDS, cut
+from flowmine.ingest import compiled, kernel, lockstep, stretches
+from flowmine.ingest.compiled import Cutter
+from flowmine.ingest.cutting import Cut, cutter, load
+from flowmine.ingest.stretches import KINDS, Stretches
 from flowmine.ledger import Ledger
 from tests.cluster import Capture, replay
 from tests.cluster.systems import SYSTEMS
 from tests.ingest.making import SERVER, WORLD, lines, opened, read, record
 
 _ETHERNET = {"source": "5d:4e:1f:9a:35:01", "destination": "0e:cf:11:2c:de:f2"}
+
+
+@pytest.fixture(scope="module", autouse=True, params=["numpy", "compiled"])
+def cut(request: pytest.FixtureRequest) -> Iterator[Cut]:
+    """What cuts: with numpy, or compiled, for every test here."""
+    found: Cut = stretches.cut if request.param == "numpy" else Cutter().cut
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(lockstep, "cut", found)
+        yield found
 
 
 def _hubble(number: int = 0, **changes: Any) -> bytes:
@@ -83,7 +99,7 @@ _USUAL = b"".join(_hubble(number) for number in range(20))
 
 @pytest.mark.parametrize("system", sorted(SYSTEMS))
 @pytest.mark.parametrize("version", ["1.14", "1.19"])
-def test_a_cluster_reads_the_same_either_way(system: str, version: str) -> None:
+def test_a_cluster_reads_the_same_either_way(system: str, version: str, cut: Cut) -> None:
     """Every column, endpoint, pod and entry of the ledger is the same."""
     data = b"".join(replay(SYSTEMS[system](), 1500, Capture(version=version)))
     found = cut(data)
@@ -200,7 +216,7 @@ def test_any_mixture_reads_the_same_either_way(chosen: list[bytes]) -> None:
     assert whole == apart
 
 
-def test_most_of_what_differs_from_line_to_line_is_taken_out() -> None:
+def test_most_of_what_differs_from_line_to_line_is_taken_out(cut: Cut) -> None:
     """Lines that differ in time, uuid, ports and hardware addresses alone have the same stretches."""
     found = cut(
         b"".join(
@@ -217,7 +233,7 @@ def test_most_of_what_differs_from_line_to_line_is_taken_out() -> None:
     assert list(range(40000, 40064)) == found.ports.source.tolist()
 
 
-def test_the_numbers_of_sockets_are_taken_out() -> None:
+def test_the_numbers_of_sockets_are_taken_out(cut: Cut) -> None:
     """Events of sockets that differ in cookie and cgroup alone have the same tail."""
     events = [
         _hubble(n, **{**_SOCKET, "socket_cookie": str(10**11 + n), "cgroup_id": str(6000 + n)})
@@ -228,7 +244,7 @@ def test_the_numbers_of_sockets_are_taken_out() -> None:
     assert 1 == len(set(found.codes[-1].tolist()))
 
 
-def test_what_is_mostly_of_another_form_is_not_taken_apart() -> None:
+def test_what_is_mostly_of_another_form_is_not_taken_apart(cut: Cut) -> None:
     """A block with more than half of its lines in another form is left to those who read whole lines."""
     assert cut(_hubble(1) + 3 * lines(record(2, Type=None, destination=SERVER))) is None
     assert cut(b"") is None
@@ -245,9 +261,93 @@ def test_rows_stay_in_the_order_of_lines() -> None:
 
 
 @pytest.mark.parametrize("name", _LINES)
-def test_line_ends_are_counted_with_the_lines(name: str) -> None:
+def test_line_ends_are_counted_with_the_lines(name: str, cut: Cut) -> None:
     """Usual lines, others and blank ones: all line ends of a block are known when it is taken apart."""
     data = _USUAL + _LINES[name] + b"\n\n" + _USUAL + _LINES[name]
     found = cut(data)
     assert found is not None
     assert data.count(b"\n") == found.ends
+
+
+def _spelled(found: Stretches | None) -> Any:
+    """Return all that stretches say, each text instead of its number."""
+    if found is None:
+        return None
+    texts = [found.texts.some(codes.astype(np.int64)) for codes in found.codes]
+    uuids = None if found.uuids is None else found.uuids.to_pylist()
+    ports = found.ports.source.tolist(), found.ports.destination.tolist()
+    return found.begins.tolist(), found.times.to_pylist(), uuids, texts, ports, found.others, found.ends
+
+
+def test_compiled_code_cuts_as_numpy_does() -> None:
+    """The same stretches, ports and others, block after block, of whatever lines and versions."""
+    compiled_cut = Cutter().cut
+    for version in ("1.14", "1.19"):
+        for system in sorted(SYSTEMS):
+            lines = [*replay(SYSTEMS[system](), 600, Capture(version=version)), *_LINES.values()]
+            for data in (b"".join(lines[:300]), b"".join(lines[300:]), b"".join(lines[::-1])):
+                assert _spelled(stretches.cut(data)) == _spelled(compiled_cut(data))
+    for changes in _CHANGES.values():
+        data = _USUAL + b"".join(_hubble(100 + number, **changes) for number in range(3)) + _USUAL
+        assert _spelled(stretches.cut(data)) == _spelled(compiled_cut(data))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 800), st.sampled_from([b"}", b'},"l4":{', b"\n", b"9", b'"', b"\x00"])))
+)
+@settings(max_examples=200, deadline=None)
+def test_compiled_code_cuts_broken_lines_as_numpy_does(broken: list[tuple[int, bytes]]) -> None:
+    """Wherever a line is broken, the others are cut the same, and it is left out if it is no longer a usual one."""
+    line = _hubble(7, **_SOCKET, ethernet=_ETHERNET)
+    for place, text in broken:
+        line = line[:place] + text + line[place + len(text) :]
+    data = _USUAL + line + _USUAL
+    assert _spelled(stretches.cut(data)) == _spelled(Cutter().cut(data))
+
+
+def test_what_is_kept_begins_anew_where_it_gets_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many different stretches, and larger blocks, take no more memory than a block needs, and are cut the same."""
+    monkeypatch.setattr(compiled, "_MOST", 40)
+    cutting, seen = Cutter(), []
+    for block in range(12):
+        pods = [{"identity": 256 * block + n, "labels": [f"k8s:app=a{n}"]} for n in range(30)]
+        data = b"".join(_hubble(n, source=pod) for n, pod in enumerate(pods)) * (1 + block % 3)
+        found = cutting.cut(data)
+        assert found is not None
+        assert _spelled(stretches.cut(data)) == _spelled(found)
+        seen.append(found.texts)
+    assert 3 < len({id(texts) for texts in seen}) <= 12
+    assert max(map(len, seen)) < 200
+
+
+def test_stretches_that_fall_on_each_other_are_told_apart() -> None:
+    """In a table that is full but for one place, each stretch is found again by what it is."""
+    kept = np.zeros(400, np.uint8), np.zeros((17, 4), np.int64), np.zeros(16, np.int64), np.zeros(1, np.int64)
+    texts = [b"%03d-and-something-behind-it" % number for number in range(10)] + [b"%d" % n for n in range(5)]
+    block = np.frombuffer(b"".join(texts) + bytes(kernel.BEHIND), np.uint8)
+    stops = np.cumsum([len(text) for text in texts]).tolist()
+    for _ in range(2):
+        numbers = [
+            kernel._number(block, start, stop, *kept)
+            for start, stop in zip([0, *stops[:-1]], stops, strict=True)
+        ]
+        assert list(range(15)) == numbers
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("no place to keep what was compiled")])
+def test_without_compiled_code_numpy_cuts(
+    error: Exception | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where numba is not installed, or does not work, all is read all the same."""
+    load.cache_clear()
+    if error is None:
+        monkeypatch.setitem(sys.modules, "flowmine.ingest.compiled", None)
+    else:
+        monkeypatch.setattr(compiled, "Cutter", Mock(side_effect=error))
+    with caplog.at_level("INFO"):
+        assert cutter(compiled=True) is stretches.cut
+    assert [f"not compiled: {error}"] * (error is not None) == caplog.messages
+    load.cache_clear()
+    monkeypatch.undo()
+    assert (True, stretches.cut) == (load(), cutter(compiled=False))
+    assert cutter(compiled=True) is not stretches.cut

@@ -36,9 +36,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counts: list[int] = []
     init = Readers.__init__
 
-    def counting(self: Readers, jobs: int) -> None:
+    def counting(self: Readers, jobs: int, *, size: int | None = None) -> None:
         counts.append(jobs)
-        init(self, jobs)
+        init(self, jobs, size=size)
 
     monkeypatch.setattr(Readers, "__init__", counting)
     return counts
@@ -72,10 +72,9 @@ def test_sizes_tell_early_how_many_processes_will_read(
         "pattern": 1,
         "packed": 2,
     }
-    assert expected == {
-        name: known_early([str(path) for path in paths], None) for name, paths in names.items()
-    }
-    assert 3 == known_early([str(small)], 3)
+    sizes = {name: known_early([str(path) for path in paths]) for name, paths in names.items()}
+    assert expected == {name: worth(size) for name, size in sizes.items()}
+    assert {"folder", "none", "missing", "pattern"} == {name for name, size in sizes.items() if size is None}
     assert [1, 1, 1, 2, 2] == [worth(size) for size in (None, 0, 2 * _PART - 1, 2 * _PART, 9 * _PART)]
 
 

@@ -1,0 +1,68 @@
+"""Much to read is read by compiled code: the same answer, by however many processes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flowmine.ingest import cutting, open_flows
+from flowmine.ingest.cutting import worth_compiling
+from flowmine.scale import reading
+from tests.scale.making import capture, read, told
+
+_LINES = [*capture(2000)]
+_COMMAND = """
+import sys
+from flowmine.arrow import for_commands
+for_commands()
+from flowmine.ingest import cutting
+cutting._WORTH = 0
+from flowmine.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    print("compiled" if "flowmine.ingest.kernel" in sys.modules else "not compiled", file=sys.stderr)
+"""
+
+
+@pytest.fixture
+def flows(tmp_path: Path) -> Path:
+    """Return a capture with lines of every kind."""
+    path = tmp_path / "flows.jsonl"
+    path.write_bytes(b"".join([*_LINES[:900], b"not JSON\n", *_LINES[900:], *_LINES[:40]]))
+    return path
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_answer_is_the_same(flows: Path, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All tables have the same bytes, and the ledger tells the same."""
+    plain = told(read(flows, jobs=jobs))
+    monkeypatch.setattr(reading, "worth_compiling", lambda size: True)
+    assert plain == told(read(flows, jobs=jobs))
+
+
+@pytest.mark.parametrize("command", ["edges", "drops"])
+def test_a_command_loads_it_before_its_processes_are_forked(flows: Path, command: str) -> None:
+    """It is compiled code by which they read: the process that waits for them has loaded it, and needs it not itself."""
+    line = [command, str(flows), "-o", "json", "-j", "2", "-q"]
+    compiled, plain = (
+        subprocess.run([sys.executable, *how, *line], capture_output=True, text=True, timeout=120)
+        for how in (("-c", _COMMAND), ("-m", "flowmine"))
+    )
+    assert ("compiled\n", plain.stdout, plain.returncode) == (
+        compiled.stderr,
+        compiled.stdout,
+        compiled.returncode,
+    )
+
+
+def test_little_and_what_is_recorded_are_not_worth_it(flows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gigabyte is, where its size is known."""
+    assert [False, False, True] == [worth_compiling(size) for size in (None, (1 << 30) - 1, 1 << 30)]
+    for compiled in (False, True):
+        division = open_flows(flows).divided(compiled=compiled)
+        assert division is not None
+        assert compiled == division.settings.compiled
+    monkeypatch.setattr(cutting, "load", lambda: pytest.fail("nothing is to be compiled"))
+    read(flows, jobs=1)
