@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import yaml
-
 __all__ = ["yaml_value"]
 
 
@@ -13,6 +11,8 @@ def yaml_value(text: str | bytes) -> Any:
     >>> yaml_value("a: [1]")
     {'a': [1]}
     """
+    import yaml  # of which a command that only looks whether there are settings has no need
+
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:

@@ -71,7 +71,11 @@ def _dest(name: str) -> str:
 
 def _selection(order: Sequence[click.Parameter], given: dict[str, Any]) -> "Selection":
     """Return what the line asks for. Raise UsageError where Hubble would refuse it."""
-    from flowmine.ingest.filters import Selection, flow_filters, matcher
+    from flowmine.ingest.filters import Selection
+
+    if not order:
+        return Selection()
+    from flowmine.ingest.filters import flow_filters, matcher
     from flowmine.ingest.filters.words import FilterLists
 
     lists = FilterLists()

@@ -9,7 +9,6 @@ from typing import Protocol
 
 import msgspec
 
-from flowmine.ingest import text
 from flowmine.ingest.blocks import Block, Unreadable
 from flowmine.ingest.capturegroups import Group, Span
 from flowmine.ingest.captureread import Kept, Stored, kept, stored
@@ -93,6 +92,18 @@ def _is_binary(head: bytes) -> bool:
     return b"\x00" in head[:4096] and not head.lstrip(b"\x00 \r\n\t").startswith((b"{", b"["))
 
 
+def _is_text(head: bytes) -> bool:
+    from flowmine.ingest.text import is_text  # which has many regular expressions, and few captures need
+
+    return is_text(head)
+
+
+def _text_blocks(chunks: Iterator[bytes], size: int, latest: datetime) -> Iterator[Block | Unreadable]:
+    from flowmine.ingest.text import blocks as text_blocks
+
+    return text_blocks(chunks, size, latest)
+
+
 def _kind(kind: str) -> Callable[[bytes], bool]:
     return lambda head: bool(re.match(rb'\s*\{\s*"flowmine"\s*:\s*"' + kind.encode() + rb'"', head))
 
@@ -112,7 +123,7 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format("binary", _is_binary, hint="binary data, not a capture of Hubble flows"),
     Format("json", _is_json, _json_blocks),
-    Format("text", text.is_text, text.blocks),
+    Format("text", _is_text, _text_blocks),
 )
 """Looked through in order; content that none of them matches is no capture."""
 

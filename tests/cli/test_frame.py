@@ -51,6 +51,21 @@ def test_help_lists_every_command_and_imports_none() -> None:
     assert set(modules.split()) & HEAVY == set()
 
 
+def test_a_capture_of_json_needs_no_reader_of_text_no_filters_and_no_settings(tmp_path: Path) -> None:
+    """What a line does not ask for is not imported: it would be, before anything is read."""
+    path = capture(tmp_path / "flows.jsonl", record(1))
+    script = "import sys; from flowmine.cli import main; main(['edges', sys.argv[1]], standalone_mode=False); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script, path], capture_output=True, text=True, timeout=60, check=True
+    )
+    modules = done.stdout.splitlines()[-1].split()
+    unused = ("flowmine.ingest.text", "flowmine.ingest.filters.", "yaml", "re2", "grpc")
+    asked = [
+        name for name in modules if name.startswith(unused) and name != "flowmine.ingest.filters.selection"
+    ]
+    assert asked == []
+
+
 @pytest.mark.parametrize("option", ["-V", "--version"])
 def test_the_version_is_told(option: str) -> None:
     """--version says which flowmine this is."""

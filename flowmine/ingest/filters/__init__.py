@@ -1,15 +1,19 @@
 """The filters of `hubble observe`: as values (`FlowFilter`, `Selection`), and as a predicate over a record.
 
-The same values go to a live relay as protobuf and here over captured records, with the same meaning.
+The same values go to a live relay as protobuf and here over captured records, with the same meaning. Names are imported
+on first use: a command that reads all of a capture needs little more than an empty `Selection`.
 """
 
-from collections.abc import Callable
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from flowmine.ingest.filters.decode import flow_filters
-from flowmine.ingest.filters.model import EventType, FlowFilter, Header, Interface, Selection, Workload
-from flowmine.ingest.filters.predicates import predicate
-from flowmine.ingest.filters.when import nanoseconds, point_in_time
+if TYPE_CHECKING:
+    from flowmine.ingest.filters.decode import flow_filters
+    from flowmine.ingest.filters.matching import matcher
+    from flowmine.ingest.filters.model import EventType, FlowFilter, Header, Interface, Workload
+    from flowmine.ingest.filters.predicates import predicate
+    from flowmine.ingest.filters.selection import Selection
+    from flowmine.ingest.filters.when import nanoseconds, point_in_time
 
 __all__ = [
     "EventType",
@@ -25,33 +29,18 @@ __all__ = [
     "predicate",
 ]
 
-
-def matcher(selection: Selection) -> Callable[[dict[str, Any]], bool]:
-    """Return the predicate of a selection over a record: ``{"flow": {…}, "node_name", "time"}`` in snake_case.
-
-    True where the record lies in the window, some allow filter matches or there is none, and no deny filter does
-    (Cilium ``hubble/cmd/observe/io_reader_observer.go``); ``first`` and ``last`` are the reader's to count. Raise
-    UsageError where a filter's value cannot be understood.
-    """
-    allow = [predicate(wanted) for wanted in selection.allow]
-    deny = [predicate(wanted) for wanted in selection.deny]
-    windowed = selection.since is not None or selection.until is not None
-
-    def matches(record: dict[str, Any]) -> bool:
-        if windowed and not _within(record, selection.since, selection.until):
-            return False
-        flow = record.get("flow")
-        if allow and not any(allowed(flow) for allowed in allow):
-            return False
-        return not any(denied(flow) for denied in deny)
-
-    return matches
+_HOMES = {
+    "decode": ("flow_filters",),
+    "matching": ("matcher",),
+    "model": ("EventType", "FlowFilter", "Header", "Interface", "Workload"),
+    "predicates": ("predicate",),
+    "selection": ("Selection",),
+    "when": ("nanoseconds", "point_in_time"),
+}
 
 
-def _within(record: dict[str, Any], since: int | None, until: int | None) -> bool:
-    text = record.get("time") or (record.get("flow") or {}).get("time")
-    try:
-        moment = nanoseconds(text) if text else 0
-    except ValueError:
-        moment = 0
-    return (since is None or moment >= since) and (until is None or moment <= until)
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
