@@ -84,12 +84,12 @@ def start_readers(ctx: click.Context) -> None:
     """
     if ctx.params.get("engine") != "processes" or ctx.resilient_parsing:
         return
-    from flowmine.scale.readers import Readers, known_early, worth
+    from flowmine.scale.readers import Readers, known_early, worth, worth_compiling
 
     size = known_early(ctx.params.get("inputs") or ())
     jobs = ctx.params["jobs"] or worth(size)
     if size is not None and jobs > 1:
-        ctx.meta[_KEY] = ctx.with_resource(Readers(jobs, size=size))
+        ctx.meta[_KEY] = ctx.with_resource(Readers(jobs, compiled=worth_compiling(size)))
 
 
 def started_readers() -> "Readers | None":

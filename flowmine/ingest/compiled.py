@@ -8,7 +8,7 @@ import numpy as np
 
 from flowmine.ingest.kernel import BEHIND, ROW, cut
 from flowmine.ingest.places import Bytes, Places
-from flowmine.ingest.stretches import HEAD, HEAD_WITHOUT_UUID, KINDS, Ports, Stretches, of_lines
+from flowmine.ingest.stretches import HEAD, HEAD_WITHOUT_UUID, KINDS, TIME, UUID, Ports, Stretches, of_lines
 
 __all__ = ["Cutter"]
 
@@ -18,6 +18,8 @@ _KEPT = 16 << 20
 """Bytes of stretches that are kept from block to block, at most."""
 _MOST = 1 << 15
 """Stretches that are kept from block to block, at most."""
+_MORE = 8
+"""Room is made for blocks that are longer by such a part: they end with a line, and so are not all of one length."""
 _LOOK = 1 << 16
 """Bytes of a block that are looked through for a uuid."""
 
@@ -49,34 +51,37 @@ class _Kept:
         return [text[start:stop].tobytes() for start, stop in zip(starts, stops, strict=True)]
 
 
+class _Room:
+    """A block of at most ``length`` bytes, which is written to, and what is found of its lines: for one after the other."""
+
+    def __init__(self, length: int) -> None:
+        lines = length // _LEAST + 1
+        self.block: Bytes = np.empty(length + BEHIND, np.uint8)
+        self.rows = np.empty((lines, ROW), np.int64)
+        self.times, self.uuids = np.empty((lines, TIME), np.uint8), np.empty((lines, UUID), np.uint8)
+
+
 class Cutter:
     """Cuts one block after another."""
 
     def __init__(self) -> None:
         """Know no stretch."""
-        self._kept: _Kept | None = None
+        self._kept, self._room = _Kept(0), _Room(0)
 
     def cut(self, data: bytes) -> Stretches | None:
         """Return the stretches of a block; None where not even half of its lines are of the usual form."""
         length = len(data)
-        if self._kept is None or not self._kept.has_room(length):
-            self._kept = _Kept(length)
-        block: Bytes = np.empty(length + BEHIND, np.uint8)
-        block[:length], block[length:] = np.frombuffer(data, np.uint8), 0
+        if length + BEHIND > len(self._room.block):
+            self._room = _Room(length + length // _MORE)
+        if not self._kept.has_room(length):
+            self._kept = _Kept(length + length // _MORE)
+        kept, room = self._kept, self._room
+        room.block[:length], room.block[length : length + BEHIND] = np.frombuffer(data, np.uint8), 0
         head = HEAD_WITHOUT_UUID if data.find(b'","uuid":"', 0, _LOOK) < 0 else HEAD
-        most = length // _LEAST + 1
-        rows = np.empty((most, ROW), np.int64)
-        times, uuids = np.empty((most, 30), np.uint8), np.empty((most, 36), np.uint8)
-        usual, lines = cut(block, length, head, self._kept.arrays, rows, times, uuids)
+        usual, lines = cut(room.block, length, head, kept.arrays, room.rows, room.times, room.uuids)
         if not usual or 2 * usual < lines:
             return None
-        begins, ends, *_, source, destination = rows[:usual].T.copy()
-        return of_lines(
-            data,
-            (begins, ends),
-            times[:usual],
-            uuids[:usual] if head == HEAD else None,
-            self._kept,
-            rows[:usual, 2:-2].T.astype(np.int32, order="C"),
-            Ports(source, destination),
-        )
+        begins, ends, *codes, source, destination = room.rows[:usual].T.copy()
+        uuids = room.uuids[:usual].copy() if head == HEAD else None
+        numbers, ports = np.stack(codes).astype(np.int32), Ports(source, destination)
+        return of_lines(data, (begins, ends), room.times[:usual].copy(), uuids, kept, numbers, ports)

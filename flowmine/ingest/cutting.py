@@ -8,19 +8,12 @@ from typing import TypeAlias
 from flowmine.ingest import stretches
 from flowmine.ingest.stretches import Stretches
 
-__all__ = ["Cut", "cutter", "load", "worth_compiling"]
+__all__ = ["Cut", "cutter", "load"]
 
 Cut: TypeAlias = Callable[[bytes], Stretches | None]
 """What takes a block of lines apart, as `stretches.cut` does."""
 
-_WORTH = 1 << 30
-"""Bytes to be read that are worth the half of a second which compiled code takes to load."""
 _log = logging.getLogger(__name__)
-
-
-def worth_compiling(size: int | None) -> bool:
-    """Tell whether so many bytes of lines are worth compiled code; they are not where that is not known."""
-    return size is not None and size >= _WORTH
 
 
 def cutter(*, compiled: bool) -> Cut:
@@ -42,6 +35,6 @@ def load() -> bool:
     except ImportError:
         return False
     except Exception as error:  # of a compiler, on whatever machine: what it would do can be done without it
-        _log.info("not compiled: %s", error)
+        _log.info("not compiled: %s", str(error).partition("\n")[0])
         return False
     return True

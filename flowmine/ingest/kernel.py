@@ -19,14 +19,12 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from flowmine.ingest.stretches import HEAD
-
 __all__ = ["BEHIND", "ROW", "cut"]
-
-_HEAD = HEAD
 
 BEHIND = 64
 """Zeros behind a block."""
+_HEAD, _TIME, _UUID = 95, 30, 36
+"""As in `stretches`, whose own numbers, were they changed, would not make numba compile this anew."""
 ROW = 9
 """What is found of a line: where it begins, and its last ``}``; the numbers of its five stretches; its two ports."""
 
@@ -51,7 +49,7 @@ _BRACES, _QUOTES, _BACKSLASHES, _SPACES = (_word(char * 8) for char in (b"}", b'
 _L4, _SOURCE, _DESTINATION, _TAIL, _END, _NONE = range(6)
 _IS_L4, _IS_TAIL = _word(b'},"l4":{'), _word(b'},"Type"')
 _IS_SOURCE, _IS_DESTINATION = _text(b'},"source":{'), _text(b'},"destination":')
-_BEGIN, _UUID, _OUTER_TIME = _text(b'{"flow":{"time":"'), _text(b'","uuid":"'), _text(b',"time":"')
+_BEGIN, _THEN_UUID, _OUTER_TIME = _text(b'{"flow":{"time":"'), _text(b'","uuid":"'), _text(b',"time":"')
 _ETHERNET, _ETHERNET_TO = _text(b',"ethernet":{"source":"'), _text(b'","destination":"')
 _PORT, _TO_PORT = _text(b':{"source_port":'), _text(b',"destination_port":')
 _IS_SOCKET, _SUMMARY, _OF_TCP, _OF_UDP = (
@@ -356,9 +354,9 @@ def _line(
 @njit(_nrt=False)
 def _begins(block: _Bytes, begin: int, head: int) -> bool:
     """Tell whether a line begins in the usual way: with its time, and its uuid if there is place for it."""
-    if not (_stands(block, begin, _BEGIN) and _plain(block, begin + 17, 30)):
+    if not (_stands(block, begin, _BEGIN) and _plain(block, begin + 17, _TIME)):
         return False
-    if head == _HEAD and not (_stands(block, begin + 47, _UUID) and _plain(block, begin + 57, 36)):
+    if head == _HEAD and not (_stands(block, begin + 47, _THEN_UUID) and _plain(block, begin + 57, _UUID)):
         return False
     return bool(block[begin + head - 2] == _QUOTE and block[begin + head - 1] == _COMMA)
 
@@ -368,7 +366,7 @@ def _ends(block: _Bytes, begin: int, end: int) -> bool:
     """Tell whether a line ends with the very time that it begins with."""
     if not (_stands(block, end - 40, _OUTER_TIME) and block[end - 1] == _QUOTE):
         return False
-    return _same(block, begin + 17, block, end - 31, 30)
+    return _same(block, begin + 17, block, end - 31, _TIME)
 
 
 @njit(cache=True, _nrt=False)
@@ -393,10 +391,10 @@ def cut(
             break
         lines += 1
         if found:
-            for step in range(30):
+            for step in range(_TIME):
                 times[usual, step] = block[begin + 17 + step]
             if head == _HEAD:
-                for step in range(36):
+                for step in range(_UUID):
                     uuids[usual, step] = block[begin + 57 + step]
             usual += 1
         begin = end + 2

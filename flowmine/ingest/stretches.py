@@ -32,6 +32,8 @@ __all__ = [
     "HEAD",
     "HEAD_WITHOUT_UUID",
     "KINDS",
+    "TIME",
+    "UUID",
     "Numbers",
     "Ports",
     "Stretches",
@@ -43,7 +45,8 @@ __all__ = [
 
 KINDS = ("head", "l4", "source", "destination", "tail")
 
-_TIME, _UUID = 30, 36
+TIME, UUID = 30, 36
+"""Bytes that a time and a uuid have."""
 HEAD, HEAD_WITHOUT_UUID = 95, 49
 """Where the head begins: behind `{"flow":{"time":"…","uuid":"…",`."""
 _LEAST = 64
@@ -173,7 +176,7 @@ def cut(data: bytes) -> Stretches | None:
         lines, rows = lines.only(usual), rows[usual]
         if lines.few:
             return None
-    times, uuids = (np.ascontiguousarray(rows[:, at : at + wide]) for at, wide in ((17, _TIME), (57, _UUID)))
+    times, uuids = (np.ascontiguousarray(rows[:, at : at + wide]) for at, wide in ((17, TIME), (57, UUID)))
     _overwrite_hardware(made, lines.inside, lines.begins + head, lines.marks[:, 0])
     ports = _overwrite_ports(made, words, lines.marks)
     _overwrite_cookies(made, words, lines.marks[:, -2] + 2, lines.closing)

@@ -28,7 +28,8 @@ def gather(division: Division, jobs: int, how: Sums, started: Readers | None = N
     Raise as `flowmine.ingest.source.Source.batches`; InputError naming the input where a process died; Undividable
     where only one process can read the inputs.
     """
-    with started if started is not None and started.waiting == jobs else Readers(jobs) as readers:
+    taken = started if started is not None and started.waiting == jobs else None
+    with taken or Readers(jobs, compiled=division.settings.compiled) as readers:
         workers = [_Worker(reader) for reader in readers.take()]
         for worker in workers:
             worker.tell((division.settings, how))

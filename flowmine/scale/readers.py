@@ -22,7 +22,7 @@ from typing import Protocol
 import flowmine
 from flowmine.arrow import is_command
 
-__all__ = ["Reader", "Readers", "known_early", "weight", "worth"]
+__all__ = ["Reader", "Readers", "known_early", "weight", "worth", "worth_compiling"]
 
 _SHARED, _CUTTING = "flowmine.scale.worker", "flowmine.ingest.cutting"
 _WORK = (
@@ -31,6 +31,8 @@ _WORK = (
 )
 _WORTH = 256 << 20
 """Bytes to be read for which a process of their own is worth its start."""
+_WORTH_COMPILING = 1 << 30
+"""Bytes to be read for which compiled code is worth the half of a second that it takes to load."""
 _EXPANDED = 8
 """Bytes that come of one that is compressed, at least: JSON of flows repeats itself more than that."""
 _OF_ARROW = "jemalloc_bg_thd"
@@ -157,17 +159,16 @@ class _Fork:
 class Readers:
     """Processes that wait to be told what to read, for one reading; a context that leaves none of them behind."""
 
-    def __init__(self, jobs: int, *, size: int | None = None) -> None:
-        """Start ``jobs`` processes, for about ``size`` bytes, if that is known."""
+    def __init__(self, jobs: int, *, compiled: bool = False) -> None:
+        """Start ``jobs`` processes, which will read by compiled code or not."""
         with ExitStack() as stack:
             self.slots = _nameless()
             """A file that all of them have; for `flowmine.ingest.slots.SharedSlots`."""
             stack.callback(os.close, self.slots)
             if _may_fork():
                 import_module(_SHARED)
-                cutting = import_module(_CUTTING)
-                if cutting.worth_compiling(size):
-                    cutting.load()
+                if compiled:
+                    import_module(_CUTTING).load()
             with _deaf(signal.SIGINT):  # which they never hear, from their first moment on: this one does
                 self._each = [stack.enter_context(Reader(self.slots)) for _ in range(jobs)]
             self._stack = stack.pop_all()
@@ -220,6 +221,11 @@ def known_early(inputs: Sequence[str]) -> int | None:
 def worth(size: int | None) -> int:
     """Return how many processes so many bytes are worth; one where that is not known."""
     return 1 if size is None else max(1, min(_cores(), size // _WORTH))
+
+
+def worth_compiling(size: int | None) -> bool:
+    """Tell whether so many bytes are worth compiled code; they are not where that is not known."""
+    return size is not None and size >= _WORTH_COMPILING
 
 
 def _cores() -> int:

@@ -7,10 +7,9 @@ from flowmine.edges import MAX_PEERS, Edges, FlowSource, Parts, Sums, settle
 from flowmine.edges import gather as gather_inline
 from flowmine.errors import InputError, UsageError
 from flowmine.ingest import Source
-from flowmine.ingest.cutting import worth_compiling
 from flowmine.ingest.division import Undividable
 from flowmine.scale import alone, dask, processes
-from flowmine.scale.readers import Readers, weight, worth
+from flowmine.scale.readers import Readers, weight, worth, worth_compiling
 
 __all__ = ["aggregate", "gather"]
 

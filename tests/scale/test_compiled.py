@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from flowmine.ingest import cutting, open_flows
-from flowmine.ingest.cutting import worth_compiling
 from flowmine.scale import reading
+from flowmine.scale.readers import worth_compiling
+from tests.live.recording import recorded
 from tests.scale.making import capture, read, told
 
 _LINES = [*capture(2000)]
@@ -16,8 +17,8 @@ _COMMAND = """
 import sys
 from flowmine.arrow import for_commands
 for_commands()
-from flowmine.ingest import cutting
-cutting._WORTH = 0
+from flowmine.scale import readers
+readers._WORTH_COMPILING = 0
 from flowmine.cli import main
 try:
     main(sys.argv[1:])
@@ -58,11 +59,14 @@ def test_a_command_loads_it_before_its_processes_are_forked(flows: Path, command
 
 
 def test_little_and_what_is_recorded_are_not_worth_it(flows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A gigabyte is, where its size is known."""
+    """A gigabyte is, where its size is known, and of lines."""
     assert [False, False, True] == [worth_compiling(size) for size in (None, (1 << 30) - 1, 1 << 30)]
+    recorded(flows.parent / "out", flows)
     for compiled in (False, True):
-        division = open_flows(flows).divided(compiled=compiled)
-        assert division is not None
-        assert compiled == division.settings.compiled
+        lines = open_flows(flows).divided(compiled=compiled)
+        stored = open_flows(flows.parent / "out").divided(compiled=compiled)
+        assert lines is not None
+        assert stored is not None
+        assert (compiled, False) == (lines.settings.compiled, stored.settings.compiled)
     monkeypatch.setattr(cutting, "load", lambda: pytest.fail("nothing is to be compiled"))
     read(flows, jobs=1)

@@ -36,9 +36,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counts: list[int] = []
     init = Readers.__init__
 
-    def counting(self: Readers, jobs: int, *, size: int | None = None) -> None:
+    def counting(self: Readers, jobs: int, *, compiled: bool = False) -> None:
         counts.append(jobs)
-        init(self, jobs, size=size)
+        init(self, jobs, compiled=compiled)
 
     monkeypatch.setattr(Readers, "__init__", counting)
     return counts
