@@ -36,6 +36,8 @@ HOMES = {
     "kubernetes": ("flowmine.cluster",),
     "dask": ("flowmine.scale",),
     "distributed": ("flowmine.scale",),
+    "numba": ("flowmine.ingest.kernel",),
+    "llvmlite": ("flowmine.ingest.kernel",),
 }
 """Library -> the modules or packages that may import it."""
 

@@ -43,6 +43,7 @@ class Contender:
 _ONE = Contender("flowmine, one process", "flowmine")
 _PINNED = Contender("flowmine, one process, one core", "flowmine", cores={0})
 _ALL = Contender(_TOLD, "flowmine_all")
+_PLAIN_ALL = Contender("flowmine, all cores, without numba", "flowmine_without_numba")
 _GZIP = Contender("flowmine, gzip, all cores", "flowmine_all", stored=compressed)
 _CAPTURE = Contender("flowmine, recorded as Parquet, one process", "flowmine", stored=recorded)
 _INFLATE = Contender("isal, inflating alone", "isal_inflate", "isal", stored=compressed)
@@ -55,7 +56,7 @@ _AUDIT = Contender("hubble-audit2policy", "hubble_audit2policy", "hubble_audit2p
 _JQ = Contender("jq, sort and uniq, plain counts", "jq_loop", "jq", share=10)
 _SIMDJSON = Contender("pysimdjson, parsing alone", "simdjson_parse", "simdjson")
 _DASK = Contender("flowmine, Dask, all cores", "dask_engine", "distributed")
-_OURS = (_ONE, _PINNED, _ALL, _GZIP, _CAPTURE, _DASK)
+_OURS = (_ONE, _PINNED, _ALL, _PLAIN_ALL, _GZIP, _CAPTURE, _DASK)
 _OTHERS = (_DUCKDB, _PLAIN, _POLARS, _PYARROW, _ORJSON, _AUDIT, _JQ)
 _FLOORS = (_SIMDJSON, _INFLATE)
 

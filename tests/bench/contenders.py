@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ __all__ = [
     "duckdb_plain",
     "flowmine",
     "flowmine_all",
+    "flowmine_without_numba",
     "hubble_audit2policy",
     "isal_inflate",
     "jq_loop",
@@ -33,6 +35,12 @@ def cores_of() -> int:
 def flowmine_all(path: str) -> dict[str, int]:
     """Read to EDGES with a process a core."""
     return _edges(path, jobs=cores_of())
+
+
+def flowmine_without_numba(path: str) -> dict[str, int]:
+    """Read as `flowmine_all` where the extra ``fast`` is not installed."""
+    sys.modules["numba"] = None  # type: ignore[assignment]
+    return flowmine_all(path)
 
 
 def dask_engine(path: str) -> dict[str, int]:
@@ -129,7 +137,6 @@ def orjson_loop(path: str) -> dict[str, int]:
 def hubble_audit2policy(path: str) -> dict[str, int]:
     """Write policies of the capture with hubble-audit2policy."""
     import subprocess
-    import sys
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -181,7 +188,6 @@ def isal_inflate(path: str) -> dict[str, int]:
 def recorded(path: Path) -> Path:
     """Return the same capture as `flowmine capture` records it, made once."""
     import subprocess
-    import sys
 
     made = path.with_suffix(".recorded")
     if not made.exists():

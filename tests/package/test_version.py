@@ -32,7 +32,7 @@ def test_json_is_one_object() -> None:
     told = json.loads(CliRunner().invoke(main, ["version", "-o", "json"]).stdout)
     assert {"flowmine", "python", "platform", "packages", "extras"} == set(told)
     assert metadata.version("pyarrow") == told["packages"]["pyarrow"]
-    assert {"k8s", "web", "dask", "notebook", "cel", "bench"} <= set(told["extras"])
+    assert {"k8s", "web", "dask", "fast", "notebook", "cel", "bench"} <= set(told["extras"])
     assert "test" not in told["extras"]
 
 
@@ -58,7 +58,7 @@ def test_all_that_the_project_declares_is_found() -> None:
     """The core and every extra of pyproject.toml are known, whether flowmine is installed or run from its tree."""
     found = packages(requirements())
     assert {"click", "pyarrow", "grpcio"} <= {each.name for each in found if not each.extra}
-    assert {"bench", "cel", "dask", "k8s", "notebook", "test", "web"} <= set(extras(found))
+    assert {"bench", "cel", "dask", "fast", "k8s", "notebook", "test", "web"} <= set(extras(found))
 
 
 @pytest.mark.parametrize(
