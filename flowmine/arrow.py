@@ -10,6 +10,7 @@ and a heap of each thread's, a long reading takes 70 MB more, and without keepin
 columns come whole and do not come again: what is free then goes back to the system.
 """
 
+import atexit
 import ctypes
 import gc
 import os
@@ -42,6 +43,7 @@ def for_commands() -> None:
     global _processes_commands
     _processes_commands = True
     gc.set_threshold(_OBJECTS)
+    atexit.register(gc.freeze)  # the system takes back what is left, sooner than cycles in it are looked for
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # Arrow reads it when it is imported
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nothing is multiplied, and threads would spin
     set_allocation(_HEAPS, 1)

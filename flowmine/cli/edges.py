@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,12 +46,17 @@ def edges(capture: Capture, selection: "Selection", output: str, out: Path | Non
     from flowmine.edges import COLUMNS
 
     with capture.reading(selection, columns=COLUMNS) as reading:
-        found = reading.edges()
+        found = reading.edges(meanwhile=_import_views)
         reading.tell(_told(found))
         reading.end()
         _FORMATS[output](found, out)
     outcomes = dict.fromkeys(found.edges.column("outcome").unique().to_pylist(), True)
     return failing.code(outcomes | reading_classes(reading.source.ledger))
+
+
+def _import_views() -> None:
+    import_module("flowmine.report.edgeview")
+    import_module("flowmine.report.summary")
 
 
 def _told(found: "Edges") -> str:

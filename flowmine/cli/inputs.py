@@ -39,9 +39,16 @@ class Reading:
         """Add a line to the closing summary."""
         self.facts.append(fact)
 
-    def edges(self, *, requests: bool = False, complete: bool = False) -> "Edges":
+    def edges(
+        self,
+        *,
+        requests: bool = False,
+        complete: bool = False,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> "Edges":
         """Read the capture to its end, and return its edges; tell where peers were folded.
 
+        ``meanwhile`` is called once where other processes read.
         Raises as `flowmine.scale.aggregate`.
         """
         from flowmine.scale import aggregate
@@ -55,6 +62,7 @@ class Reading:
             complete=complete,
             max_peers=self.scale.max_peers,
             readers=started_readers(),
+            meanwhile=meanwhile,
         )
         self.tell_folded(found.ledger, self.scale.max_peers)
         return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +18,7 @@ _MOST = 1 << 48
 """More events of one kind than any row counts; a store that tells of more is damaged, and its sums would overflow."""
 
 
+@cache
 def empty() -> Parts:
     """Return the Parts of no event at all: the neutral element of `merge`."""
     return partial(pa.RecordBatch.from_pylist([], schema=FLOWS))

@@ -238,7 +238,7 @@ def hours(rows: pa.Table) -> pa.Table:
 
 def samples(rows: pa.Table) -> pa.Table:
     """Return SAMPLES of the rows `placed`: of each edge the earliest event of each of its `SAMPLES_KEPT` earliest hours."""
-    ordered = rows.select(["edge", "hour", "first", "uuid"]).sort_by(
+    ordered = _of_first_hours(rows.select(["edge", "hour", "first", "uuid"])).sort_by(
         [("first", "ascending"), ("uuid", "ascending")]
     )
     table = _group(ordered, ["edge", "hour"], [("first", "first"), ("uuid", "first")])
@@ -250,6 +250,15 @@ def samples(rows: pa.Table) -> pa.Table:
     starts = np.flatnonzero(np.r_[True, edge[1:] != edge[:-1]]) if len(edge) else np.zeros(0, int)
     rank = np.arange(len(edge)) - np.repeat(starts, np.diff(np.r_[starts, len(edge)]))
     return table.select(SAMPLES.names).filter(pa.array(rank < SAMPLES_KEPT)).cast(SAMPLES)
+
+
+def _of_first_hours(rows: pa.Table) -> pa.Table:
+    """Return the rows of the `SAMPLES_KEPT` earliest hours of each edge, and those of no hour."""
+    hour = rows["hour"].to_numpy()
+    keys = rows["edge"].to_numpy().astype(np.int64) << 32 | hour  # -1 where the hour is
+    hours, places = np.unique(keys, return_inverse=True)
+    rank = np.arange(len(hours)) - np.searchsorted(hours, hours >> 32 << 32)
+    return rows.filter(pa.array((hour < 0) | (rank[places] < SAMPLES_KEPT)))
 
 
 def reasons(drops: pa.Table, deniers: pa.Table, edges: pa.Table) -> pa.Table:

@@ -2,12 +2,12 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any
 
-from flowmine.edges import Parts, Sum, Sums
+from flowmine.edges import Parts, Sum, Sums, empty
 from flowmine.errors import InputError
 from flowmine.ingest.division import Division, Portion
 from flowmine.ingest.slots import SharedSlots, Slot, Slots
@@ -22,11 +22,17 @@ _AHEAD = 2
 """Portions that a worker has at a time: one that it reads, and one that waits."""
 
 
-def gather(division: Division, jobs: int, how: Sums, started: Readers | None = None) -> Parts:
+def gather(
+    division: Division,
+    jobs: int,
+    how: Sums,
+    started: Readers | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Parts:
     """Return what a source adds up to, read by ``jobs`` processes: those ``started`` before, if they are as many.
 
-    Raise as `flowmine.ingest.source.Source.batches`; InputError naming the input where a process died; Undividable
-    where only one process can read the inputs.
+    ``meanwhile`` is called once while they read. Raise as `flowmine.ingest.source.Source.batches`; InputError naming the
+    input where a process died; Undividable where only one process can read the inputs.
     """
     taken = started if started is not None and started.waiting == jobs else None
     with taken or Readers(jobs, compiled=division.settings.compiled) as readers:
@@ -34,6 +40,9 @@ def gather(division: Division, jobs: int, how: Sums, started: Readers | None = N
         for worker in workers:
             worker.tell((division.settings, how))
         line = _Line(division, workers, how, SharedSlots(os.dup(readers.slots)))
+        line.fill()
+        empty()  # for which is imported what Parts are added up with
+        meanwhile()
         line.run()
         for worker in workers:
             worker.tell(Finish())
@@ -86,6 +95,7 @@ class _Line:
     def __init__(self, division: Division, workers: list[_Worker], how: Sums, slots: Slots) -> None:
         self._division, self._workers, self._slots = division, workers, slots
         self._portions: Iterator[Portion] = division.portions(slots)
+        self._more = True
         self._lent: dict[int, Slot] = {}
         self._unjudged: deque[Portion] = deque()
         self._unjoined: deque[Portion] = deque()
@@ -94,13 +104,16 @@ class _Line:
         self.own = Sum(how)
         """What was read here."""
 
+    def fill(self) -> None:
+        """Give portions to those who have not as many as they may have."""
+        while self._more and len(self._unjoined) < 2 * _AHEAD * len(self._workers) and (free := self._free()):
+            self._more = self._give(free)
+            self._advance()
+
     def run(self) -> None:
         """Have all portions read."""
-        more = True
-        while more or self._unjoined:
-            while more and len(self._unjoined) < 2 * _AHEAD * len(self._workers) and (free := self._free()):
-                more = self._give(free)
-                self._advance()
+        while self._more or self._unjoined:
+            self.fill()
             if self._unjoined and not self._advance():
                 by_socket = {worker.socket: worker for worker in self._workers}
                 for socket in wait(list(by_socket)):

@@ -1,6 +1,7 @@
 """Read a source to its EDGES: by which engine, and by how many processes."""
 
 import logging
+from collections.abc import Callable
 
 from flowmine.arrow import after_reading
 from flowmine.edges import MAX_PEERS, Edges, FlowSource, Parts, Sums, settle
@@ -27,6 +28,7 @@ def aggregate(
     complete: bool = False,
     max_peers: int = MAX_PEERS,
     readers: Readers | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Edges:
     """Read a source to its end and return its EDGES; see `gather` and `flowmine.edges.aggregate`."""
     parts = [
@@ -38,6 +40,7 @@ def aggregate(
             requests=requests,
             max_peers=max_peers,
             readers=readers,
+            meanwhile=meanwhile,
         )
     ]
     after_reading()
@@ -58,13 +61,15 @@ def gather(
     requests: bool = False,
     max_peers: int = MAX_PEERS,
     readers: Readers | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Parts:
     """Read a source to its end and return what its events add up to, yet to be settled.
 
     ``jobs`` are processes, by default as many as there are cores and the inputs are worth. With the ``engine`` "dask"
     the workers of the ``scheduler`` at an address read, or ``jobs`` workers of one made here. Of each subject at most
     ``max_peers`` are kept (`flowmine.edges.fold`). Whatever cannot be divided, one process reads. ``readers`` started
-    before are used if they are as many as are needed; whoever started them ends them.
+    before are used if they are as many as are needed; whoever started them ends them. Where processes read, ``meanwhile`` is
+    called once, for what can be done beside.
 
     Raises as the source does; UsageError for less than one job or peer, an unknown engine, a scheduler without Dask or
     out of reach; InputError naming its input where a process died.
@@ -81,7 +86,7 @@ def gather(
             if engine == "dask":
                 return dask.gather(division, scheduler, jobs, how)
             if wanted > 1:
-                return processes.gather(division, wanted, how, readers)
+                return processes.gather(division, wanted, how, readers, meanwhile)
             if source.place is not None:
                 return alone.gather(division, how)
         except Undividable:

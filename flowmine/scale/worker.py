@@ -79,6 +79,8 @@ def main(descriptor: int, slots: int) -> None:
             connection.send(work.answer(told))
         except OSError:
             return
+        if isinstance(told, Finish):  # while the other end goes on, this process is taken down
+            return
 
 
 def _listen(connection: Any, inbox: "SimpleQueue[Any]") -> None:

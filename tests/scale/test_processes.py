@@ -53,6 +53,17 @@ def test_a_plain_file_gives_the_bytes_of_one_process(tmp_path: Path) -> None:
     assert any("flows.jsonl:3004: " in place for place in one["told"].named)
 
 
+def test_what_can_be_done_meanwhile_is_done_once_where_others_read(tmp_path: Path) -> None:
+    """It is called when portions are given out, and not where this process reads all."""
+    path = tmp_path / "flows.jsonl"
+    path.write_bytes(b"".join(_LINES))
+    calls: list[int] = []
+    for jobs in (1, 2):
+        source = open_flows(str(path), columns=COLUMNS)
+        aggregate(source, jobs=jobs, meanwhile=lambda jobs=jobs: calls.append(jobs))
+    assert calls == [2]
+
+
 def test_repeated_flows_count_once_however_far_apart_their_readers(tmp_path: Path) -> None:
     """Two exporters of one node, and a file that repeats itself: duplicates are those of one process."""
     first, second = tmp_path / "a.log", tmp_path / "b.log"
