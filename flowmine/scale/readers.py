@@ -31,8 +31,8 @@ _WORK = (
 )
 _WORTH = 256 << 20
 """Bytes to be read for which a process of their own is worth its start."""
-_WORTH_COMPILING = 1 << 30
-"""Bytes to be read for which compiled code is worth the half of a second that it takes to load."""
+_WORTH_COMPILING = 640 << 20
+"""Bytes to be read by each process for which compiled code is worth the half of a second that it takes to load."""
 _EXPANDED = 8
 """Bytes that come of one that is compressed, at least: JSON of flows repeats itself more than that."""
 _OF_ARROW = "jemalloc_bg_thd"
@@ -223,9 +223,9 @@ def worth(size: int | None) -> int:
     return 1 if size is None else max(1, min(_cores(), size // _WORTH))
 
 
-def worth_compiling(size: int | None) -> bool:
-    """Tell whether so many bytes are worth compiled code; they are not where that is not known."""
-    return size is not None and size >= _WORTH_COMPILING
+def worth_compiling(size: int | None, jobs: int) -> bool:
+    """Tell whether so many bytes, read by ``jobs`` processes, are worth compiled code; not where that is not known."""
+    return size is not None and size // jobs >= _WORTH_COMPILING
 
 
 def _cores() -> int:

@@ -76,11 +76,10 @@ def gather(
     """
     _check(jobs, engine, scheduler, max_peers)
     size = _weight(source) if isinstance(source, Source) else None
-    if (
-        isinstance(source, Source)
-        and (division := source.divided(compiled=worth_compiling(size))) is not None
-    ):
-        how, wanted = Sums(requests, max_peers), jobs or worth(size)
+    wanted = jobs or worth(size)
+    compiled = worth_compiling(size, wanted)
+    if isinstance(source, Source) and (division := source.divided(compiled=compiled)) is not None:
+        how = Sums(requests, max_peers)
         _log.debug("to be read by %s of engine %s", wanted, engine)
         try:
             if engine == "dask":

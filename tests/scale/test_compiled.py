@@ -39,7 +39,7 @@ def flows(tmp_path: Path) -> Path:
 def test_the_answer_is_the_same(flows: Path, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """All tables have the same bytes, and the ledger tells the same."""
     plain = told(read(flows, jobs=jobs))
-    monkeypatch.setattr(reading, "worth_compiling", lambda size: True)
+    monkeypatch.setattr(reading, "worth_compiling", lambda *_: True)
     assert plain == told(read(flows, jobs=jobs))
 
 
@@ -59,8 +59,8 @@ def test_a_command_loads_it_before_its_processes_are_forked(flows: Path, command
 
 
 def test_little_and_what_is_recorded_are_not_worth_it(flows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A gigabyte is, where its size is known, and of lines."""
-    assert [False, False, True] == [worth_compiling(size) for size in (None, (1 << 30) - 1, 1 << 30)]
+    """Two thirds of a gigabyte for each process are, where the size is known, and of lines."""
+    assert [False, False, True] == [worth_compiling(size, 2) for size in (None, (1280 << 20) - 1, 1280 << 20)]
     recorded(flows.parent / "out", flows)
     for compiled in (False, True):
         lines = open_flows(flows).divided(compiled=compiled)
