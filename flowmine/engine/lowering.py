@@ -72,18 +72,27 @@ class _Scope:
         self._namespace = namespace
         self._selects_init = selects_init
         self.config = config
+        self._implied: dict[tuple[str, ...], tuple[Term, ...]] = {}
 
     def terms(self, selector: Selector) -> tuple[Term, ...]:
         """Return the selector's terms and the implied ones (SEMANTICS 11 to 14)."""
-        terms = selector.terms()
+        keys, terms = selector.keys(), selector.terms()
+        implied = self._implied.get(keys)
+        if implied is None:
+            implied = self._implied[keys] = self._implied_by(terms)
+        return terms + implied
+
+    def _implied_by(self, terms: tuple[Term, ...]) -> tuple[Term, ...]:
+        """Return what a selector's terms imply, which their keys decide."""
         if any(map(_is_reserved, terms)):
-            return terms
+            return ()
+        implied: tuple[Term, ...] = ()
         if not any(map(_names_namespace, terms)):
             if self._namespace:
-                terms += (label_term(NAMESPACE_KEY, self._namespace),)
+                implied = (label_term(NAMESPACE_KEY, self._namespace),)
             elif not self._selects_init:
-                terms += (Term(_K8S, NAMESPACE_KEY, Operator.EXISTS),)
-        return in_cluster(terms, self.config)
+                implied = (Term(_K8S, NAMESPACE_KEY, Operator.EXISTS),)
+        return in_cluster((*terms, *implied), self.config)[len(terms) :]
 
 
 @lru_cache(maxsize=4096)

@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache, lru_cache
+from operator import lt
 from typing import Any, TypeVar
 
 __all__ = ["address_key", "distinct", "distinct_cidrs", "pairs", "sort_key"]
@@ -48,8 +49,11 @@ def distinct(items: Iterable[T]) -> tuple[T, ...]:
     key: Callable[[T], tuple[Any, ...]] | None = getattr(type(found[0]), "sort_key", None)
     if key is None:
         return tuple(dict.fromkeys(sorted(found, key=sort_key)))
-    known = {key(each): each for each in found}
-    return tuple(known[each] for each in sorted(known))
+    keys = [key(each) for each in found]
+    if all(map(lt, keys, keys[1:])):
+        return found
+    known = dict(zip(keys, found, strict=True))
+    return tuple([known[each] for each in sorted(known)])
 
 
 def distinct_cidrs(texts: Iterable[str]) -> tuple[str, ...]:

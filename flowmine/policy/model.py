@@ -87,10 +87,12 @@ class Kind(StrEnum):
 
 
 class Direction(StrEnum):
-    """Which way a connection goes, seen from the endpoint that a policy selects."""
+    """Which way a connection goes, seen from the endpoint that a policy selects; equal to its text, so hashed as that is."""
 
     INGRESS = "ingress"
     EGRESS = "egress"
+
+    __hash__ = str.__hash__
 
 
 class Section(StrEnum):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowmine.labels import Label, cidr_of
 from flowmine.policy.canonical import distinct, pairs
@@ -20,12 +20,14 @@ ANY_SOURCE = "any"
 
 
 class Operator(StrEnum):
-    """The four operators of a label selector's `matchExpressions`."""
+    """The four operators of a label selector's `matchExpressions`; equal to their texts, so hashed as these are."""
 
     IN = "In"
     NOT_IN = "NotIn"
     EXISTS = "Exists"
     DOES_NOT_EXIST = "DoesNotExist"
+
+    __hash__ = str.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,10 @@ class Requirement:
         object.__setattr__(self, "values", distinct(self.values))
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """One condition of a selector, its key's source told apart; `In` with one value is what `matchLabels` means.
+
+    It is a tuple because terms are looked up far more often than made.
 
     | operator     | no such label | label with value v |
     |--------------|---------------|--------------------|
@@ -108,6 +111,8 @@ class Selector:
 
     def sort_key(self) -> tuple[Any, ...]:
         """Return the key of `canonical.distinct`, equal for equal selectors alone: sooner made than what fits all objects."""
+        if not self.match_expressions:
+            return self.match_labels, ()
         return self.match_labels, tuple(
             [(each.key, each.operator, each.values) for each in self.match_expressions]
         )

@@ -1,10 +1,11 @@
 """Whom each subject talks to, by side: the links of a capture gathered under the workload that a rule would be for."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import ip_address
+from itertools import chain
 
 import pyarrow as pa
 
@@ -23,12 +24,15 @@ _FEW = 2  # Ports of one workload that a caller uses where they are services of 
 _VISIT = 3_600_000_000_000  # Nanoseconds that a use of one port chosen for it may last.
 
 
-@dataclass(slots=True)
 class Peer:
-    """One peer of a subject on one side: the edges (rows of EDGES) behind each port."""
+    """One peer of a subject on one side: the edges (rows of EDGES) behind each port, and how many events they are."""
 
-    rows: dict[Port, list[int]] = field(default_factory=lambda: defaultdict(list))
-    events: int = 0
+    __slots__ = ("events", "rows")
+
+    def __init__(self, rows: Mapping[Port, list[int]] | None = None, events: int = 0) -> None:
+        """Take what is known of the peer."""
+        self.rows: dict[Port, list[int]] = {} if rows is None else {**rows}
+        self.events = events
 
     @property
     def ports(self) -> PortSet:
@@ -37,7 +41,7 @@ class Peer:
 
     def part(self, chosen: frozenset[int], *, wanted: bool) -> "Peer | None":
         """Return the peer with only the rows that are among the chosen ones (or only the others); None where none are."""
-        kept: dict[Port, list[int]] = defaultdict(list)
+        kept: dict[Port, list[int]] = {}
         for port, rows in self.rows.items():
             some = [row for row in rows if (row in chosen) is wanted]
             if some:
@@ -58,9 +62,22 @@ def _port_set(ports: tuple[Port, ...]) -> PortSet:
 class Contacts:
     """One side of one subject: its peers by workload, by entity and by outside address."""
 
-    workloads: dict[int, Peer] = field(default_factory=lambda: defaultdict(Peer))
-    entities: dict[str, Peer] = field(default_factory=lambda: defaultdict(Peer))
-    outside: dict[str, Peer] = field(default_factory=lambda: defaultdict(Peer))
+    workloads: dict[int, Peer] = field(default_factory=partial(defaultdict, Peer))
+    entities: dict[str, Peer] = field(default_factory=partial(defaultdict, Peer))
+    outside: dict[str, Peer] = field(default_factory=partial(defaultdict, Peer))
+
+    @classmethod
+    def of(cls, direction: Direction, links: Iterable[Link]) -> "Contacts":
+        """Return the contacts that links of one side of a subject are."""
+        found = cls()
+        for link in links:
+            if direction is Direction.EGRESS:
+                found.add(link.target, link)
+            elif link.source.is_own_node:
+                found.add(replace(link.source, entity=HOST), link)
+            else:
+                found.add(link.source, link)
+        return found
 
     def add(self, other: Spot, link: Link) -> None:
         """Count a link under its other end, which a policy must be able to name."""
@@ -70,7 +87,11 @@ class Contacts:
             peer = self.entities[other.entity]
         else:
             peer = self.outside[canonical_ip(other.ip)]
-        peer.rows[link.protocol, link.port or 0].append(link.row)
+        port = link.protocol, link.port or 0
+        if port in peer.rows:
+            peer.rows[port].append(link.row)
+        else:
+            peer.rows[port] = [link.row]
         peer.events += link.events
 
     @property
@@ -81,15 +102,23 @@ class Contacts:
     def split(self, rows: frozenset[int]) -> tuple["Contacts", "Contacts"]:
         """Return the contacts by these edges, and the rest."""
         chosen, rest = Contacts(), Contacts()
+        own = rows.intersection(self.all_rows())
+        if not own:
+            return chosen, self
         for kind in ("workloads", "entities", "outside"):
             for name, peer in getattr(self, kind).items():
-                if rows.isdisjoint(peer.all_rows()):
+                if all(map(own.isdisjoint, peer.rows.values())):
                     getattr(rest, kind)[name] = peer
                     continue
                 for part, wanted in ((chosen, True), (rest, False)):
-                    if some := peer.part(rows, wanted=wanted):
+                    if some := peer.part(own, wanted=wanted):
                         getattr(part, kind)[name] = some
         return chosen, rest
+
+    def all_rows(self) -> Iterator[int]:
+        """Yield the rows of all peers."""
+        every = chain(self.workloads.values(), self.entities.values(), self.outside.values())
+        return chain.from_iterable(chain.from_iterable(peer.rows.values() for peer in every))
 
     def ends(self, names: Mapping[str, tuple[str, ...]]) -> list[OutsideEnd]:
         """Return the outside addresses as `outside` wants them; ``names`` are those the subject asked for."""
@@ -101,20 +130,20 @@ class Contacts:
 
 def gather(
     links: Iterable[Link], closed: Mapping[int, frozenset[Direction]]
-) -> dict[tuple[int, Direction], Contacts]:
+) -> dict[tuple[int, Direction], list[Link]]:
     """Gather links under each closed side of each subject: a link may count on both sides, for both ends need a rule."""
-    found: dict[tuple[int, Direction], Contacts] = defaultdict(Contacts)
+    found: dict[tuple[int, Direction], list[Link]] = {
+        (workload, side): [] for workload, sides in closed.items() for side in sides
+    }
     outward, inward = (
-        {workload for workload, sides in closed.items() if side in sides}
-        for side in (Direction.EGRESS, Direction.INGRESS)
+        {workload: some for (workload, side), some in found.items() if side is wanted}
+        for wanted in (Direction.EGRESS, Direction.INGRESS)
     )
     for link in links:
-        source, target = link.source, link.target
-        if source.workload in outward:
-            found[source.workload, Direction.EGRESS].add(target, link)
-        if target.workload in inward:
-            peer = replace(source, entity=HOST) if source.is_own_node else source
-            found[target.workload, Direction.INGRESS].add(peer, link)
+        if (some := outward.get(link.source.workload)) is not None:
+            some.append(link)
+        if (some := inward.get(link.target.workload)) is not None:
+            some.append(link)
     return found
 
 

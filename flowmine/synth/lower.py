@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 from flowmine.policy.canonical import distinct
 from flowmine.policy.model import (
@@ -19,7 +20,16 @@ from flowmine.policy.model import (
 )
 from flowmine.ports import Interval, PortSet
 
-__all__ = ["LIMIT", "icmp_rules", "join_selectors", "port_rules", "with_labels"]
+__all__ = [
+    "LIMIT",
+    "Apart",
+    "icmp_rules",
+    "join_selectors",
+    "joined",
+    "port_rules",
+    "taken_apart",
+    "with_labels",
+]
 
 LIMIT = 40
 """Ports in one `toPorts` item, and ICMP types in one rule (Cilium `pkg/policy/api` maxPorts, maxICMPFields)."""
@@ -75,18 +85,7 @@ def join_selectors(selectors: Iterable[Selector]) -> tuple[Selector, ...]:
     >>> join_selectors([a, b])[0].match_expressions[0].values
     ('a', 'b')
     """
-    given: dict[_Conditions, Selector] = {}
-    found: dict[_Conditions, _Listed] = {}
-    for each in selectors:
-        conditions, listed = _conditions(each)
-        given[conditions], found[conditions] = each, listed
-    while True:
-        counts = _counts(found)
-        best = min(sorted(counts), key=counts.__getitem__, default="")
-        if not counts or counts[best] == len(found):
-            plain = {each: own for each, own in given.items() if not own.match_expressions}
-            return distinct([plain.get(each) or _selector(each) for each in found])
-        found = _joined(found, best)
+    return joined(map(taken_apart, selectors))
 
 
 _Conditions = frozenset[tuple[str, Operator, frozenset[str]]]
@@ -94,12 +93,37 @@ _Listed = Mapping[str, tuple[_Conditions, frozenset[str]]]
 """By each key whose values a selector lists once: its other conditions, and the values."""
 
 
-def _counts(selectors: Mapping[_Conditions, _Listed]) -> dict[str, int]:
-    """Return by key how many selectors were left if all that differ in the values of this one key were joined."""
+class Apart(NamedTuple):
+    """A selector taken apart, to be joined with others."""
+
+    whole: Selector
+    conditions: _Conditions
+    listed: _Listed
+
+
+def joined(selectors: Iterable[Apart]) -> tuple[Selector, ...]:
+    """Return what `join_selectors` does, of selectors that were taken apart."""
+    given: dict[_Conditions, Selector] = {}
+    found: dict[_Conditions, _Listed] = {}
+    for each in selectors:
+        given[each.conditions], found[each.conditions] = each.whole, each.listed
+    last = ""  # by which all that can be joined were
+    while True:
+        counts = _counts(found, last)
+        best = min(sorted(counts), key=counts.__getitem__, default="")
+        if not counts or counts[best] == len(found):
+            return distinct([_written(each, given.get(each)) for each in found])
+        found = _joined(found, best)
+        last = best
+
+
+def _counts(selectors: Mapping[_Conditions, _Listed], last: str) -> dict[str, int]:
+    """Return by key, but the last, how many selectors were left if all that differ in the values of this one key were joined."""
     groups: dict[str, list[_Conditions]] = defaultdict(list)
     for listed in selectors.values():
         for key, (rest, _) in listed.items():
             groups[key].append(rest)
+    groups.pop(last, None)
     return {key: len(selectors) - len(some) + len(set(some)) for key, some in groups.items()}
 
 
@@ -123,13 +147,20 @@ def _joined(selectors: Mapping[_Conditions, _Listed], key: str) -> dict[_Conditi
 
 
 @lru_cache(maxsize=65536)
-def _conditions(selector: Selector) -> tuple[_Conditions, _Listed]:
+def taken_apart(selector: Selector) -> Apart:
+    """Return a selector taken apart; what several have in common is one object, which is found sooner."""
     labels = {(key, Operator.IN, frozenset([value])) for key, value in selector.match_labels}
     more = {
         (each.key, Operator(each.operator), frozenset(each.values)) for each in selector.match_expressions
     }
     conditions = frozenset(labels | more)
-    return conditions, _listed(conditions)
+    listed = {key: (_same(rest), values) for key, (rest, values) in _listed(conditions).items()}
+    return Apart(selector, conditions, listed)
+
+
+@lru_cache(maxsize=65536)
+def _same(conditions: _Conditions) -> _Conditions:
+    return conditions
 
 
 def _listed(conditions: _Conditions) -> _Listed:
@@ -139,6 +170,11 @@ def _listed(conditions: _Conditions) -> _Listed:
         for each in conditions
         if each[1] is Operator.IN and keys.count(each[0]) == 1
     }
+
+
+def _written(conditions: _Conditions, given: Selector | None) -> Selector:
+    """Return conditions as a selector: the one that was given, if it has labels alone."""
+    return given if given is not None and not given.match_expressions else _selector(conditions)
 
 
 def _selector(conditions: _Conditions) -> Selector:

@@ -4,13 +4,14 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby
+from typing import NamedTuple
 
 from flowmine.labels import CLUSTER_KEY, NAMESPACE_KEY
 from flowmine.policy.model import Direction, Entry, Selector
 from flowmine.ports import PortSet
 from flowmine.synth.contacts import Contacts, Peer
 from flowmine.synth.draft import Draft, Reason
-from flowmine.synth.lower import join_selectors, with_labels
+from flowmine.synth.lower import Apart, joined, taken_apart, with_labels
 from flowmine.synth.options import Generalisation, Options
 from flowmine.synth.outside import OutsideRule, egress_rules, ingress_rules
 from flowmine.synth.ranges import Bands
@@ -22,6 +23,13 @@ from flowmine.synth.subjects import Workload
 __all__ = ["Frame", "draft", "peer_selector"]
 
 _HOST = "host"
+
+
+class Called(NamedTuple):
+    """What rules call a peer: its title in reports, and its selector."""
+
+    title: str
+    selector: Apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +53,10 @@ class Frame:
     """The HTTP requests of each edge, where they were asked for."""
     closed: Mapping[int, frozenset[Direction]] = field(default_factory=dict)
     """The sides of each workload for which rules are written; HTTP is filtered at the called side where that is closed."""
-    selectors: dict[tuple[int, bool, bool], Selector] = field(
+    called: dict[tuple[int, bool, bool], Called] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
-    """By workload, and whether from another namespace and from another cluster: how it is named, once it was."""
+    """By workload, and whether from another namespace and from another cluster: what it is called, once it was."""
 
 
 def peer_selector(frame: Frame, subject: int, peer: int) -> Selector:
@@ -58,16 +66,23 @@ def peer_selector(frame: Frame, subject: int, peer: int) -> Selector:
     another namespace or cluster is named with it, and a local one too where another cluster has the same namespace,
     for older versions do not add the cluster.
     """
-    own, other = frame.workloads[subject], frame.workloads[peer]
+    return _called(frame, frame.workloads[subject], peer).selector.whole
+
+
+def _called(frame: Frame, own: Workload, peer: int) -> Called:
+    """Return how a policy of a workload calls a peer."""
+    other = frame.workloads[peer]
     abroad = other.cluster != own.cluster
     key = peer, abroad or other.namespace != own.namespace, abroad
-    found = frame.selectors.get(key)
+    found = frame.called.get(key)
     if found is None:
-        found = frame.selectors[key] = _peer_selector(frame, *key)
+        title = other.title if key[1] else other.name
+        title = f"{title} of cluster {other.cluster}" if abroad else title
+        found = frame.called[key] = Called(title, taken_apart(_selector(frame, *key)))
     return found
 
 
-def _peer_selector(frame: Frame, peer: int, elsewhere: bool, abroad: bool) -> Selector:
+def _selector(frame: Frame, peer: int, elsewhere: bool, abroad: bool) -> Selector:
     other = frame.workloads[peer]
     extra = []
     if elsewhere:
@@ -113,7 +128,7 @@ def _lookups(frame: Frame, subject: int, lookups: Contacts, outside: Iterable[Dr
         frame.asked.get(subject, frozenset()),
         own.namespace,
         frame.options,
-        lambda other: (_title(frame, subject, other), peer_selector(frame, subject, other)),
+        lambda other: (_called(frame, own, other).title, peer_selector(frame, subject, other)),
     )
 
 
@@ -121,11 +136,13 @@ def _pods(frame: Frame, subject: int, direction: Direction, peers: Mapping[int, 
     groups: dict[HttpPart, list[int]] = defaultdict(list)
     notes: dict[HttpPart, set[Generalisation]] = defaultdict(set)
     known: dict[Hashable, list[list[int]]] = {}
-    every = chain.from_iterable(rows for peer in peers.values() for rows in peer.rows.values())
+    every = chain.from_iterable(chain.from_iterable(peer.rows.values()) for peer in peers.values())
     asking = direction is Direction.INGRESS and not frame.lookups.isdisjoint(every)
-    for other, peer in sorted(peers.items()):
-        elsewhere = direction is Direction.EGRESS and Direction.INGRESS in frame.closed.get(other, ())
-        requests = {} if elsewhere else frame.requests
+    for other in sorted(peers):
+        peer = peers[other]
+        requests = frame.requests
+        if requests and direction is Direction.EGRESS and Direction.INGRESS in frame.closed.get(other, ()):
+            requests = {}
         alike = None if requests or asking else _alike(frame, subject, direction, peer, other)
         if alike in known:
             for members in known[alike]:
@@ -138,18 +155,19 @@ def _pods(frame: Frame, subject: int, direction: Direction, peers: Mapping[int, 
             notes[part].update(part.notes, widened)
         if alike is not None:
             known[alike] = [groups[part] for part in parts]
+    own = frame.workloads[subject]
     for part, members in groups.items():
         whole, rest, wide = _whole_namespaces(frame, subject, members)
-        selectors = join_selectors([*whole, *(peer_selector(frame, subject, other) for other in rest)])
-        own = frame.workloads[subject]
-        foreign = any(frame.workloads[each].namespace != own.namespace for each in members)
-        names = sorted(_title(frame, subject, other) for other in members)
+        called = {other: _called(frame, own, other) for other in members}
+        names = sorted(each.title for each in called.values())
         reason = Reason(
             about=", ".join(names),
             rows=_rows((peers[other] for other in members), part.ports),
             notes=tuple(sorted({*notes[part], *wide})),
-            remarks=tuple(remark for other in rest for remark in _remarks(frame, other)),
+            remarks=tuple(_remark(frame, other) for other in rest if frame.choices[other].over),
         )
+        foreign = any(frame.workloads[each].namespace != own.namespace for each in members)
+        selectors = joined([*map(taken_apart, whole), *(called[other].selector for other in rest)])
         yield Draft((int(foreign), names[0]), Entry(endpoints=selectors), part.ports, reason, http=part.http)
 
 
@@ -202,16 +220,9 @@ def _ports(
     return ports, notes
 
 
-def _title(frame: Frame, subject: int, other: int) -> str:
-    own, peer = frame.workloads[subject], frame.workloads[other]
-    name = peer.name if (peer.cluster, peer.namespace) == (own.cluster, own.namespace) else peer.title
-    return name if peer.cluster == own.cluster else f"{name} of cluster {peer.cluster}"
-
-
-def _remarks(frame: Frame, other: int) -> Iterator[str]:
-    choice = frame.choices[other]
-    if choice.over:
-        yield f"no stable label tells {frame.workloads[other].name} from {', '.join(choice.over)}: both are selected"
+def _remark(frame: Frame, other: int) -> str:
+    over = ", ".join(frame.choices[other].over)
+    return f"no stable label tells {frame.workloads[other].name} from {over}: both are selected"
 
 
 def _entities(frame: Frame, subject: int, direction: Direction, peers: Mapping[str, Peer]) -> Iterator[Draft]:

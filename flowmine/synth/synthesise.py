@@ -70,10 +70,13 @@ def synthesise(edges: Edges, options: Options, scope: Scope) -> Synthesis:
         admitted, still = doorkeeper.sort(every, closed, scene.title)
         left_out = replace(left_out, dropped=still.dropped, audited=still.audited)
     frame = frame_of(edges, scene, options, admitted, closed)
-    contacts = gather(admitted, closed)
+    sides = gather(admitted, closed)
     plans = [
         _plan(
-            frame, place, stands[place], {side: contacts.pop((place, side), Contacts()) for side in Direction}
+            frame,
+            place,
+            stands[place],
+            {side: Contacts.of(side, sides.get((place, side), ())) for side in Direction},
         )
         for place in closed
     ]

@@ -105,9 +105,10 @@ def _proposal(
     rules: list[Rule] = []
     reasons: dict[EntryKey, Reason] = {}
     parts = [(EVERYTHING, Direction.EGRESS, _lookups(frame, places, every))]
-    contacts = gather(every, dict.fromkeys(places, frozenset([Direction.INGRESS])))
+    calls = gather(every, dict.fromkeys(places, frozenset([Direction.INGRESS])))
     for place in places:
-        drafts = _requests(frame, place, contacts.get((place, Direction.INGRESS), Contacts()), ports)
+        contacts = Contacts.of(Direction.INGRESS, calls[place, Direction.INGRESS])
+        drafts = _requests(frame, place, contacts, ports)
         parts.append((frame.choices[place].selector, Direction.INGRESS, drafts))
     for selector, direction, drafts in parts:
         listed = [(entry, each.reason) for each in drafts for entry in each.entries(frame.options.cilium)]
