@@ -1,8 +1,8 @@
 """The proof of a recommendation: the engine judges every edge that it means to admit, and every rule's need."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,10 @@ from flowmine.labels import is_pod_id
 from flowmine.policy.model import Direction, Policy
 
 __all__ = ["Gap", "Proof", "prove"]
+
+
+_AT_ONCE = 500
+"""Policies that make a batch of namespaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +66,41 @@ def prove(
     judged = 0
     seen = np.zeros(edges.edges.num_rows, bool)
     for cluster, every in sorted(policies.items()):
-        for namespace in sorted({each.namespace or "" for each in every}):
-            own = [each for each in every if (each.namespace or "") == namespace]
-            config = Config(cluster_name=cluster or "default", ipv6=batch.dual_stack)
-            places = homes.places((cluster, namespace))
-            judgement = PolicySet.from_policies(own, config=config).judge(batch.queries.part(places))
+        config = Config(cluster_name=cluster or "default", ipv6=batch.dual_stack)
+        for some in _together(every):
+            namespace_of = {each.ref: each.namespace or "" for each in some}
+            namespaces = sorted(set(namespace_of.values()))
+            places = homes.places([(cluster, namespace) for namespace in namespaces])
+            judgement = PolicySet.from_policies(some, config=config).judge(batch.queries.part(places))
             passing = judgement.http_allowed & judgement.dns_allowed
             needed: set[int] = set()
-            for side in (judgement.egress, judgement.ingress):
-                mine = homes.are_at((cluster, namespace), side.direction, places) & asked[places]
-                connects = np.isin(side.outcome[side.question], (Outcome.NO_POLICY, Outcome.ALLOWED))
-                denied = mine & ~(connects & (passing | ~judgement.allowed))
-                gaps.extend(Gap(batch.rows[place], side.direction) for place in places[denied].tolist())
-                needed |= _needed(side, mine)
-                judged += int(mine.sum())
-                seen[homes.rows[places[mine]]] = True
+            for namespace in namespaces:
+                for side in (judgement.egress, judgement.ingress):
+                    mine = homes.are_at((cluster, namespace), side.direction, places) & asked[places]
+                    connects = np.isin(side.outcome[side.question], (Outcome.NO_POLICY, Outcome.ALLOWED))
+                    denied = mine & ~(connects & (passing | ~judgement.allowed))
+                    gaps.extend(Gap(batch.rows[place], side.direction) for place in places[denied].tolist())
+                    needed |= _needed(side, mine)
+                    judged += int(mine.sum())
+                    seen[homes.rows[places[mine]]] = True
             origins = [each.origin for each in judgement.index.entries]
-            written = {place for place, each in enumerate(origins) if each.path}
-            needless.extend(sorted(str(origins[place]) for place in written - needed))
+            unneeded = [each for place, each in enumerate(origins) if each.path and place not in needed]
+            unneeded.sort(key=lambda each: (namespace_of[each.policy], str(each)))
+            needless.extend(map(str, unneeded))
     return Proof(tuple(dict.fromkeys(gaps)), tuple(needless), judged, int(seen.sum()))
+
+
+def _together(policies: Sequence[Policy]) -> Iterator[list[Policy]]:
+    """Yield policies to judge by at once, by namespace: of so many namespaces that the table of who is whose peer stays small."""
+    found: list[Policy] = []
+    ordered = sorted(policies, key=lambda each: each.namespace or "")
+    for _, own in groupby(ordered, lambda each: each.namespace or ""):
+        found.extend(own)
+        if len(found) >= _AT_ONCE:
+            yield found
+            found = []
+    if found:
+        yield found
 
 
 class _Homes:
@@ -107,10 +127,10 @@ class _Homes:
         cuts = np.searchsorted(either[order], np.arange(len(known) + 1)).tolist()
         self._places = [order[start:stop] % max(len(rows), 1) for start, stop in pairwise(cuts)]
 
-    def places(self, home: tuple[str, str]) -> Ints:
-        """Return the edges (their places among the rows) with an end there, in order."""
-        number = self._known.get(home)
-        return np.zeros(0, np.int64) if number is None else np.unique(self._places[number])
+    def places(self, homes: Iterable[tuple[str, str]]) -> Ints:
+        """Return the edges (their places among the rows) with an end in one of these, in order."""
+        found = [self._places[self._known[home]] for home in homes if home in self._known]
+        return np.unique(np.concatenate([np.zeros(0, np.int64), *found]))
 
     def are_at(self, home: tuple[str, str], direction: Direction, places: Ints) -> NDArray[np.bool_]:
         """Return for each of some edges whether its end on this side is there."""

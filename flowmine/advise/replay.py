@@ -19,6 +19,7 @@ from flowmine.labels import NAMESPACE_KEY, Label, is_pod_id, parse
 from flowmine.peers import Kind, kind_of
 from flowmine.schema import EDGE_KEY
 from flowmine.synth.cidrs import address
+from flowmine.synth.contacts import canonical_ip
 
 __all__ = ["Asker", "Batch", "NamesOf", "Question", "is_dual_stack", "replay"]
 
@@ -190,9 +191,9 @@ def _parties(
     known: dict[Party, int] = {}
 
     def number(end: int, ip: str | None, called: tuple[str, ...]) -> int:
-        at = address(ip) if ip else None
+        at = canonical_ip(ip) if ip and address(ip) else None
         ports = named_ports if is_pod_id(end) else ()
-        party = Party(ends.get(end, ()), None if at is None else str(at), called, ports)
+        party = Party(ends.get(end, ()), at, called, ports)
         return known.setdefault(party, len(known))
 
     (initiator, initiators), (responder, responders) = (numbered(table[each]) for each in EDGE_KEY[:2])

@@ -81,10 +81,8 @@ class LabelTable:
         if term.operator in (Operator.EXISTS, Operator.DOES_NOT_EXIST):
             found = self._at([row for rows in column.values() for row in rows])
         else:
-            found = self._at([])
-            for value in term.values:
-                if value in column:
-                    found |= self._of(key, value)
+            having = [self._of(key, value) for value in term.values if value in column]
+            found = np.bitwise_or.reduce(having) if having else self._at([])
         return ~found if term.operator in (Operator.NOT_IN, Operator.DOES_NOT_EXIST) else found
 
     def _of(self, key: _Key, value: str) -> Bits:

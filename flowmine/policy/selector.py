@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import ip_network
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from flowmine.labels import Label, cidr_of
@@ -120,8 +121,8 @@ class Selector:
     def keys(self) -> tuple[str, ...]:
         """Return every key as written, those of `match_labels` first."""
         return (
-            *(key for key, _ in self.match_labels),
-            *(requirement.key for requirement in self.match_expressions),
+            *map(itemgetter(0), self.match_labels),
+            *[requirement.key for requirement in self.match_expressions],
         )
 
     def terms(self, source: str | None = None) -> tuple[Term, ...]:

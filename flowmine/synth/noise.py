@@ -110,14 +110,16 @@ def _scan(links: list[Link], options: Options) -> list[Link]:
     vain = [link for link in links if link.in_vain]
     if len({(link.protocol, link.port) for link in vain}) >= options.noise_ports:
         return vain
-    by_target: dict[SpotKey, list[Link]] = defaultdict(list)
-    for link in links:
-        by_target[link.target.key].append(link)
-    for key in sorted(by_target):
-        low = {link.port for link in by_target[key] if link.port is not None and link.port < _LOW_PORTS}
-        if len(low) >= options.noise_ports:
-            return by_target[key]
-    return []
+    low = [link for link in links if link.port is not None and link.port < _LOW_PORTS]
+    if len({link.port for link in low}) < options.noise_ports:
+        return []
+    by_target: dict[SpotKey, set[int | None]] = defaultdict(set)
+    for link in low:
+        by_target[link.target.key].add(link.port)
+    scanned = min(
+        (key for key, ports in by_target.items() if len(ports) >= options.noise_ports), default=None
+    )
+    return [link for link in links if link.target.key == scanned]
 
 
 def _sweep(links: list[Link], options: Options) -> list[Link]:
@@ -127,6 +129,8 @@ def _sweep(links: list[Link], options: Options) -> list[Link]:
             by_port[link.protocol, link.port].append(link)
     swept: list[Link] = []
     for key in sorted(by_port, key=str):
+        if len(by_port[key]) < options.noise_targets:
+            continue
         targets = {link.target.key for link in by_port[key]}
         reached = {link.target.key for link in by_port[key] if not link.in_vain}
         if 0 < options.noise_targets <= len(targets) and (
