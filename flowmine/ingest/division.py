@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TypeAlias
 
 import numpy as np
@@ -134,7 +135,9 @@ class Reader:
         lines = Lines(portion.name, self._typed, share.ledger, strict=self._settings.strict)
         usual: list[tuple[StretchRows, Ints]] = []
         folds: list[Fold] = []
-        for number, block in enumerate(self._blocks(portion.content)):
+        numbers = count()
+        for block in self._blocks(portion.content):
+            number = next(numbers)  # `enumerate` would hold each block while the next is read
             for rows, at in lines.rows(block, self._builder.tools):
                 places = at + (number << _PLACES)
                 if isinstance(rows, StretchRows):
@@ -143,6 +146,7 @@ class Reader:
                 else:
                     folds.append(self._builder.fold(rows, places, self._ports))
             share.lines = block.first - 1 + block.ends if isinstance(block, Block) else block.line
+            del block
         folds += self._folded(usual)
         self._endpoints.held = False
         share.events, share.failure, share.waits = lines.events, lines.failure, lines.waits
@@ -173,6 +177,7 @@ class Reader:
                 yield block
             elif isinstance(block, Unreadable):
                 yield block
+            del block
 
     def keys(self, folds: Folds | None) -> Keys:
         """Return what to tell repeated flows by."""

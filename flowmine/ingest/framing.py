@@ -93,7 +93,10 @@ def peeked(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
 
 
 def by_line(chunks: Iterator[bytes], size: int) -> Iterator[Block | Unreadable]:
-    """Yield the lines of a content in blocks of about ``size`` bytes, and what is too long for a line, in order."""
+    """Yield the lines of a content in blocks of about ``size`` bytes, and what is too long for a line, in order.
+
+    No block is held when the next is taken, so that whoever lets go of each has one at a time in memory.
+    """
     parts: list[bytes] = []
     held, line, dropping = 0, 1, False
     for chunk in chunks:
@@ -109,6 +112,7 @@ def by_line(chunks: Iterator[bytes], size: int) -> Iterator[Block | Unreadable]:
             yield block
             line += block.ends
             parts, held = [chunk[cut:]] if cut < len(chunk) else [], len(chunk) - cut
+            del data, block, chunk  # and then take the next
             continue
         parts.append(chunk)
         held += len(chunk)

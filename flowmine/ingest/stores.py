@@ -92,6 +92,7 @@ def whole_lines(file: Any, name: str, size: int, end: int | None = None) -> Iter
             return
         start += len(chunk)
         yield chunk
+        del chunk  # and then read the next
 
 
 def _store(name: str) -> tuple[Any, str]:
