@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from socket import inet_ntoa
 
 from flowmine.synth.options import Generalisation, Options
 
@@ -83,10 +84,10 @@ class _Block:
     def excess(self) -> int:
         return self.size - self.seen
 
-    def network(self, version: int) -> Network:
+    def text(self, version: int) -> str:
         if version == 4:
-            return IPv4Network((self.low, 33 - self.size.bit_length()))
-        return IPv6Network((self.low, 129 - self.size.bit_length()))
+            return f"{inet_ntoa(self.low.to_bytes(4, 'big'))}/{33 - self.size.bit_length()}"
+        return str(IPv6Network((self.low, 129 - self.size.bit_length())))
 
 
 def collapse(
@@ -108,7 +109,7 @@ def collapse(
         exact = _exact(sorted(int(each) for each in unique if each.version == version))
         blocks = _widened(exact, budget, options)
         budget -= sum(block.excess for block in blocks)
-        cidrs += (str(block.network(version)) for block in blocks)
+        cidrs += (block.text(version) for block in blocks)
         notes += (_note(block, version, options) for block in blocks if block.excess)
     return tuple(cidrs), tuple(notes)
 
@@ -151,7 +152,7 @@ def _common(one: _Block, two: _Block) -> tuple[int, int]:
 def _note(block: _Block, version: int, options: Options) -> Generalisation:
     return Generalisation(
         kind="widen",
-        what=str(block.network(version)),
+        what=block.text(version),
         evidence=f"{block.seen} of its {block.size} addresses seen, {block.excess} never",
         threshold=f"widen_excess={options.widen_excess}",
     )

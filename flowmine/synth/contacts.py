@@ -16,7 +16,16 @@ from flowmine.synth.subjects import Workloads
 from flowmine.synth.traffic import HOST, Link, Spot, SpotKey
 from flowmine.synth.universe import Universe
 
-__all__ = ["Contacts", "Peer", "address_names", "canonical_ip", "gather", "is_expressible", "listeners"]
+__all__ = [
+    "Contacts",
+    "Peer",
+    "address_names",
+    "canonical_ip",
+    "gather",
+    "is_expressible",
+    "listeners",
+    "rows_of",
+]
 
 Port = tuple[str, int]
 
@@ -53,6 +62,11 @@ class Peer:
         return [row for rows in self.rows.values() for row in rows]
 
 
+def rows_of(peers: Iterable[Peer]) -> Iterator[int]:
+    """Yield the rows of all ports of all of these peers."""
+    return chain.from_iterable(chain.from_iterable([peer.rows.values() for peer in peers]))
+
+
 @lru_cache(maxsize=65536)
 def _port_set(ports: tuple[Port, ...]) -> PortSet:
     return PortSet.of(ports)
@@ -70,13 +84,12 @@ class Contacts:
     def of(cls, direction: Direction, links: Iterable[Link]) -> "Contacts":
         """Return the contacts that links of one side of a subject are."""
         found = cls()
+        outward = direction is Direction.EGRESS
         for link in links:
-            if direction is Direction.EGRESS:
-                found.add(link.target, link)
-            elif link.source.is_own_node:
-                found.add(replace(link.source, entity=HOST), link)
-            else:
-                found.add(link.source, link)
+            other = link.target if outward else link.source
+            if not outward and other.is_own_node:
+                other = replace(other, entity=HOST)
+            found.add(other, link)
         return found
 
     def add(self, other: Spot, link: Link) -> None:
@@ -87,12 +100,13 @@ class Contacts:
             peer = self.entities[other.entity]
         else:
             peer = self.outside[canonical_ip(other.ip)]
-        port = link.protocol, link.port or 0
-        if port in peer.rows:
-            peer.rows[port].append(link.row)
+        row, _, _, protocol, port, _, events, _, _, _ = link
+        key = protocol, port or 0
+        if key in peer.rows:
+            peer.rows[key].append(row)
         else:
-            peer.rows[port] = [link.row]
-        peer.events += link.events
+            peer.rows[key] = [row]
+        peer.events += events
 
     @property
     def is_empty(self) -> bool:
@@ -102,7 +116,9 @@ class Contacts:
     def split(self, rows: frozenset[int]) -> tuple["Contacts", "Contacts"]:
         """Return the contacts by these edges, and the rest."""
         chosen, rest = Contacts(), Contacts()
-        own = rows.intersection(self.all_rows())
+        own = rows.intersection(
+            rows_of(chain(self.workloads.values(), self.entities.values(), self.outside.values()))
+        )
         if not own:
             return chosen, self
         for kind in ("workloads", "entities", "outside"):
@@ -114,11 +130,6 @@ class Contacts:
                     if some := peer.part(own, wanted=wanted):
                         getattr(part, kind)[name] = some
         return chosen, rest
-
-    def all_rows(self) -> Iterator[int]:
-        """Yield the rows of all peers."""
-        every = chain(self.workloads.values(), self.entities.values(), self.outside.values())
-        return chain.from_iterable(chain.from_iterable(peer.rows.values() for peer in every))
 
     def ends(self, names: Mapping[str, tuple[str, ...]]) -> list[OutsideEnd]:
         """Return the outside addresses as `outside` wants them; ``names`` are those the subject asked for."""

@@ -47,13 +47,13 @@ def external(names: Iterable[str], domain: str) -> tuple[str, ...]:
     >>> external(["api.stripe.com", "db.shop.svc.cluster.local", "db", "a b.com"], "cluster.local")
     ('api.stripe.com',)
     """
-    plain = {name.lower().rstrip(".") for name in names}
-    return tuple(sorted(name for name in plain if _is_external(name, domain)))
+    return _external(tuple(names), domain)
 
 
 @lru_cache(maxsize=65536)
-def _is_external(name: str, domain: str) -> bool:
-    return bool(_VALID.fullmatch(name)) and not _internal(name, domain)
+def _external(names: tuple[str, ...], domain: str) -> tuple[str, ...]:
+    plain = {name.lower().rstrip(".") for name in names}
+    return tuple(sorted(name for name in plain if _VALID.fullmatch(name) and not _internal(name, domain)))
 
 
 def _internal(name: str, domain: str) -> bool:

@@ -3,13 +3,13 @@
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, groupby
+from itertools import groupby
 from typing import NamedTuple
 
 from flowmine.labels import CLUSTER_KEY, NAMESPACE_KEY
 from flowmine.policy.model import Direction, Entry, Selector
 from flowmine.ports import PortSet
-from flowmine.synth.contacts import Contacts, Peer
+from flowmine.synth.contacts import Contacts, Peer, rows_of
 from flowmine.synth.draft import Draft, Reason
 from flowmine.synth.lower import Apart, joined, taken_apart, with_labels
 from flowmine.synth.options import Generalisation, Options
@@ -136,8 +136,7 @@ def _pods(frame: Frame, subject: int, direction: Direction, peers: Mapping[int, 
     groups: dict[HttpPart, list[int]] = defaultdict(list)
     notes: dict[HttpPart, set[Generalisation]] = defaultdict(set)
     known: dict[Hashable, list[list[int]]] = {}
-    every = chain.from_iterable(chain.from_iterable(peer.rows.values()) for peer in peers.values())
-    asking = direction is Direction.INGRESS and not frame.lookups.isdisjoint(every)
+    asking = direction is Direction.INGRESS and not frame.lookups.isdisjoint(rows_of(peers.values()))
     for other in sorted(peers):
         peer = peers[other]
         requests = frame.requests

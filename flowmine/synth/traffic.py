@@ -1,10 +1,14 @@
 """The edges of a capture as the synthesis reads them: one link an edge, its ends resolved to workloads."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from flowmine.labels import UNKNOWN_ID
 from flowmine.peers import Kind, entities_of
@@ -21,21 +25,6 @@ HOST = "host"
 _AT_ONCE = 65_536
 
 SpotKey = tuple[str, int, str, str]
-
-_COLUMNS = (
-    "initiator",
-    "responder",
-    "protocol",
-    "port",
-    "initiator_ip",
-    "responder_ip",
-    "outcome",
-    "events",
-    "delivered",
-    "refused",
-    "first",
-    "last",
-)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -100,31 +89,41 @@ def links(edges: pa.Table, universe: Universe, workloads: Workloads) -> Iterator
             found = spots[identifier, ip] = _spot(universe.party(identifier), ip, workloads)
         return found
 
-    words: dict[str, str] = {}
-    for row, (source, target, protocol, port, source_ip, target_ip, *rest) in enumerate(_values(edges)):
-        outcome, events, delivered, refused, first, last = rest
-        yield Link(
-            row,
-            spot(source, source_ip),
-            spot(target, target_ip),
-            words.setdefault(protocol, protocol),
-            port,
-            words.setdefault(outcome, outcome),
-            delivered or events,
-            first,
-            last,
-            refused > 0,
-        )
+    row = 0
+    for batch in edges.to_batches(_AT_ONCE):
+        sources, targets = (_spots(batch, end, spot) for end in ("initiator", "responder"))
+        protocols, outcomes = (_words(batch[name]) for name in ("protocol", "outcome"))
+        times = (batch[name].cast(pa.int64()).to_pylist() for name in ("first", "last"))
+        counts = (batch[name].to_pylist() for name in ("port", "events", "delivered", "refused"))
+        for source, target, protocol, outcome, first, last, port, events, delivered, refused in zip(
+            sources, targets, protocols, outcomes, *times, *counts, strict=True
+        ):
+            count = delivered or events
+            yield Link(row, source, target, protocol, port, outcome, count, first, last, refused > 0)
+            row += 1
 
 
-def _values(edges: pa.Table) -> Iterator[tuple[Any, ...]]:
-    """Yield the values of each row in `_COLUMNS`, times in nanoseconds, made a part of the rows at a time."""
-    columns = edges.select(_COLUMNS)
-    for place in ("first", "last"):
-        times = columns[place].cast(pa.int64())
-        columns = columns.set_column(columns.schema.get_field_index(place), place, times)
-    for batch in columns.to_batches(_AT_ONCE):
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+def _spots(batch: pa.RecordBatch, end: str, spot: Callable[[int, str | None], Spot]) -> list[Spot]:
+    """Return the spot at one end of each row, asked for once for all rows with the same endpoint and address."""
+    (identifier, identifiers), (ip, ips) = (_coded(batch[name]) for name in (end, f"{end}_ip"))
+    distinct, place = np.unique(identifier * len(ips) + ip, return_inverse=True)
+    found = [spot(identifiers[one // len(ips)], ips[one % len(ips)]) for one in distinct.tolist()]
+    return [found[each] for each in place.tolist()]
+
+
+def _words(column: pa.Array) -> list[str]:
+    """Return texts of which there are few: equal ones are one object."""
+    codes, values = _coded(column)
+    words = [value and intern(value) for value in values]
+    return [words[code] for code in codes.tolist()]
+
+
+def _coded(column: pa.Array) -> tuple[NDArray[np.int64], list[Any]]:
+    """Return each value's place among the distinct ones, and these; null is the last of them."""
+    coded = column.dictionary_encode()
+    values = [*coded.dictionary.to_pylist(), None]
+    codes = pc.fill_null(coded.indices.cast(pa.int64()), len(values) - 1)
+    return codes.to_numpy(zero_copy_only=False), values
 
 
 def _spot(party: Party | None, ip: str | None, workloads: Workloads) -> Spot:
