@@ -51,11 +51,13 @@ def prove(
     policies: Mapping[str, Sequence[Policy]],
     rows: Iterable[int],
     names: NamesOf,
+    at_once: int = _AT_ONCE,
 ) -> Proof:
     """Judge edges by policies, each side by those of its own namespace (nodes: the clusterwide), for no others select it.
 
     ``policies`` are by cluster, ``rows`` the edges that must be admitted, ``names`` tells what an endpoint (by its id)
-    calls an address. Where EDGES hold requests, those that went through are judged as well.
+    calls an address. Where EDGES hold requests, those that went through are judged as well. Whole namespaces are judged
+    together until they have `at_once` policies.
     """
     batch = replay(edges, sorted(set(rows)), names, requests=True)
     homes = _Homes(edges, np.array(batch.rows, np.int64))
@@ -67,7 +69,7 @@ def prove(
     seen = np.zeros(edges.edges.num_rows, bool)
     for cluster, every in sorted(policies.items()):
         config = Config(cluster_name=cluster or "default", ipv6=batch.dual_stack)
-        for some in _together(every):
+        for some in _together(every, at_once):
             namespace_of = {each.ref: each.namespace or "" for each in some}
             namespaces = sorted(set(namespace_of.values()))
             places = homes.places([(cluster, namespace) for namespace in namespaces])
@@ -90,13 +92,13 @@ def prove(
     return Proof(tuple(dict.fromkeys(gaps)), tuple(needless), judged, int(seen.sum()))
 
 
-def _together(policies: Sequence[Policy]) -> Iterator[list[Policy]]:
-    """Yield policies to judge by at once, by namespace: of so many namespaces that the table of who is whose peer stays small."""
+def _together(policies: Iterable[Policy], count: int) -> Iterator[list[Policy]]:
+    """Yield policies to judge by at once, by namespace, so few that the table of who is whose peer stays small."""
     found: list[Policy] = []
     ordered = sorted(policies, key=lambda each: each.namespace or "")
     for _, own in groupby(ordered, lambda each: each.namespace or ""):
         found.extend(own)
-        if len(found) >= _AT_ONCE:
+        if len(found) >= count:
             yield found
             found = []
     if found:

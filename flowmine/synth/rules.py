@@ -53,10 +53,10 @@ class Frame:
     """The HTTP requests of each edge, where they were asked for."""
     closed: Mapping[int, frozenset[Direction]] = field(default_factory=dict)
     """The sides of each workload for which rules are written; HTTP is filtered at the called side where that is closed."""
-    called: dict[tuple[int, bool, bool], Called] = field(
+    called: dict[tuple[str, str], dict[int, Called]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
-    """By workload, and whether from another namespace and from another cluster: what it is called, once it was."""
+    """By (cluster, namespace) of who calls: what a workload is called there, once it was."""
 
 
 def peer_selector(frame: Frame, subject: int, peer: int) -> Selector:
@@ -66,20 +66,22 @@ def peer_selector(frame: Frame, subject: int, peer: int) -> Selector:
     another namespace or cluster is named with it, and a local one too where another cluster has the same namespace,
     for older versions do not add the cluster.
     """
-    return _called(frame, frame.workloads[subject], peer).selector.whole
+    return _called(frame, subject, (peer,))[peer].selector.whole
 
 
-def _called(frame: Frame, own: Workload, peer: int) -> Called:
-    """Return how a policy of a workload calls a peer."""
-    other = frame.workloads[peer]
-    abroad = other.cluster != own.cluster
-    key = peer, abroad or other.namespace != own.namespace, abroad
-    found = frame.called.get(key)
-    if found is None:
-        title = other.title if key[1] else other.name
-        title = f"{title} of cluster {other.cluster}" if abroad else title
-        found = frame.called[key] = Called(title, taken_apart(_selector(frame, *key)))
-    return found
+def _called(frame: Frame, subject: int, peers: Iterable[int]) -> Mapping[int, Called]:
+    """Return what policies of the subject's namespace call these peers, and others that they named before."""
+    own = frame.workloads[subject]
+    known = frame.called.setdefault((own.cluster, own.namespace), {})
+    for peer in peers:
+        if peer not in known:
+            other = frame.workloads[peer]
+            abroad = other.cluster != own.cluster
+            elsewhere = abroad or other.namespace != own.namespace
+            title = other.title if elsewhere else other.name
+            title = f"{title} of cluster {other.cluster}" if abroad else title
+            known[peer] = Called(title, taken_apart(_selector(frame, peer, elsewhere, abroad)))
+    return known
 
 
 def _selector(frame: Frame, peer: int, elsewhere: bool, abroad: bool) -> Selector:
@@ -128,7 +130,7 @@ def _lookups(frame: Frame, subject: int, lookups: Contacts, outside: Iterable[Dr
         frame.asked.get(subject, frozenset()),
         own.namespace,
         frame.options,
-        lambda other: (_called(frame, own, other).title, peer_selector(frame, subject, other)),
+        lambda other: (_called(frame, subject, (other,))[other].title, peer_selector(frame, subject, other)),
     )
 
 
@@ -157,16 +159,16 @@ def _pods(frame: Frame, subject: int, direction: Direction, peers: Mapping[int, 
     own = frame.workloads[subject]
     for part, members in groups.items():
         whole, rest, wide = _whole_namespaces(frame, subject, members)
-        called = {other: _called(frame, own, other) for other in members}
-        names = sorted(each.title for each in called.values())
+        called = _called(frame, subject, members)
+        names = sorted([called[other].title for other in members])
         reason = Reason(
             about=", ".join(names),
             rows=_rows((peers[other] for other in members), part.ports),
             notes=tuple(sorted({*notes[part], *wide})),
-            remarks=tuple(_remark(frame, other) for other in rest if frame.choices[other].over),
+            remarks=tuple([_remark(frame, other) for other in rest if frame.choices[other].over]),
         )
         foreign = any(frame.workloads[each].namespace != own.namespace for each in members)
-        selectors = joined([*map(taken_apart, whole), *(called[other].selector for other in rest)])
+        selectors = joined([*map(taken_apart, whole), *[called[other].selector for other in rest]])
         yield Draft((int(foreign), names[0]), Entry(endpoints=selectors), part.ports, reason, http=part.http)
 
 

@@ -81,6 +81,31 @@ def test_a_needless_rule_is_found():
     assert ("CiliumNetworkPolicy/shop/api:spec.ingress[1]",) == proof.needless
 
 
+def test_namespaces_are_proved_together_as_each_alone():
+    """Gaps, needless entries and counts are the same however many namespaces are judged at once."""
+    capture = Capture()
+    pods = [pod(f"ns-{n}", "", "Deployment/api", app="api") for n in range(4)]
+    for number, one in enumerate(pods):
+        web = pod(f"ns-{number}", "", "Deployment/web", app="web")
+        capture.talk(one, pods[number - 1], 8080).talk(web, one, 80)
+    edges = capture.edges()
+    everybody = Entry(entities=("world",))
+    policies = [
+        replace(
+            each,
+            namespace=f"ns-{n}",
+            rules=(replace(each.rules[0], ingress=(*each.rules[0].ingress, everybody)),),
+        )
+        for n, each in ((n, _policy(80)) for n in range(4))
+    ]
+    rows = range(edges.edges.num_rows)
+    alone, two, whole = (
+        prove(edges, {"default": policies}, rows, lambda _, __: (), size) for size in (1, 2, 9)
+    )
+    assert alone == two == whole
+    assert (4, 4) == (len(alone.gaps), len([each for each in alone.needless if each.endswith("[1]")]))
+
+
 def test_nothing_is_recommended_that_denies_what_it_should_allow():
     """Were the synthesis to forget an edge, the run would end with an error that names it."""
     edges = Capture().talk(WEB, API, 8080).edges()

@@ -37,6 +37,14 @@ def test_peers_are_taken_as_validate_takes_them(peer: Selector, section: str) ->
     assert is_accepted(validate(mine)) == are_accepted([_policy(Entry(endpoints=(_GOOD,))), mine])
 
 
+@pytest.mark.parametrize("section", ["ingress", "ingress_deny", "egress", "egress_deny"])
+@pytest.mark.parametrize("cidr", ["10.0.0.0/8", "2001:db8::/32", "10.0.0/8", "10.0.0.1", "010.0.0.0/8", ""])
+def test_addresses_are_taken_as_validate_takes_them(cidr: str, section: str) -> None:
+    """A CIDR is taken at once as it is taken alone, beside good ones, in every section."""
+    mine = _policy(Entry(cidr=(cidr, "192.0.2.0/24")), section=section)
+    assert is_accepted(validate(mine)) == are_accepted([_policy(Entry(cidr=("192.0.2.0/24",))), mine])
+
+
 @pytest.mark.parametrize(
     "refused",
     [

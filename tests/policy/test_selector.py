@@ -3,7 +3,7 @@
 import pytest
 
 from flowmine.labels import Label, parse
-from flowmine.policy.selector import EVERYTHING, Requirement, Selector, split_key
+from flowmine.policy.selector import EVERYTHING, Operator, Requirement, Selector, split_key
 
 POD = [
     parse(text)
@@ -125,3 +125,9 @@ def test_unknown_operators_are_refused() -> None:
     """Terms are of the four operators only."""
     with pytest.raises(ValueError, match="Gt"):
         Selector((), (Requirement("a", "Gt", ("1",)),)).terms()
+
+
+def test_an_operator_as_written_is_the_same_key():
+    """A requirement whose operator is still a text equals the one that was read, and is found by it."""
+    written, read = Requirement("app", "In", ("web",)), Requirement("app", Operator.IN, ("web",))
+    assert {read: 1} == {written: 1}
