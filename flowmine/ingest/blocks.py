@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowmine.ingest.stretches import Stretches
+from flowmine.ingest.stretches import Span, Stretches
 
 __all__ = ["LONGEST", "Block", "Unreadable", "line_ends"]
 
@@ -43,13 +43,9 @@ class Block:
         numbers = self.places or range(self.first, self.first + len(lines))
         return [(number, line) for number, line in zip(numbers, lines, strict=False) if line.strip()]
 
-    def parts(self, spans: Iterable[tuple[int, int]]) -> Iterator["Block"]:
-        """Yield stretches of whole lines of this block as blocks; ``spans`` say in order where they begin and end."""
-        done = before = 0
-        every = memoryview(self.data)
-        for start, stop in spans:
-            before += line_ends(every[done:start])
-            done = start
+    def parts(self, spans: Iterable[Span]) -> Iterator["Block"]:
+        """Yield some lines of this block as blocks."""
+        for start, stop, before in spans:
             lines = self.data[start:stop]
             places = self.places and self.places[before : before + lines.count(b"\n") + 1]
             yield Block(lines, self.first + before, places, self.unended and stop == len(self.data))

@@ -8,7 +8,17 @@ import numpy as np
 
 from flowmine.ingest.kernel import BEHIND, ROW, cut
 from flowmine.ingest.places import Bytes, Places
-from flowmine.ingest.stretches import HEAD, HEAD_WITHOUT_UUID, KINDS, TIME, UUID, Ports, Stretches, of_lines
+from flowmine.ingest.stretches import (
+    HEAD,
+    HEAD_WITHOUT_UUID,
+    KINDS,
+    TIME,
+    UUID,
+    Ports,
+    Stretches,
+    has_line_end,
+    of_lines,
+)
 
 __all__ = ["Cutter"]
 
@@ -39,7 +49,12 @@ class _Kept:
 
     def has_room(self, length: int) -> bool:
         """Tell whether there is room for a block of ``length`` bytes more."""
-        return len(self) <= _MOST and self.arrays[1][len(self), 0] <= _KEPT and length <= self._length
+        return len(self) <= _MOST and self.used <= _KEPT and length <= self._length
+
+    @property
+    def used(self) -> int:
+        """How many bytes they have."""
+        return int(self.arrays[1][len(self), 0])
 
     def __len__(self) -> int:
         return int(self.arrays[3][0])
@@ -69,7 +84,7 @@ class Cutter:
         self._kept, self._room = _Kept(0), _Room(0)
 
     def cut(self, data: bytes) -> Stretches | None:
-        """Return the stretches of a block; None where not even half of its lines are of the usual form."""
+        """Return the stretches of a block; None where not even half of its lines are of the usual form, or one has two ends."""
         length = len(data)
         if length + BEHIND > len(self._room.block):
             self._room = _Room(length + length // _MORE)
@@ -78,7 +93,11 @@ class Cutter:
         kept, room = self._kept, self._room
         room.block[:length], room.block[length : length + BEHIND] = np.frombuffer(data, np.uint8), 0
         head = HEAD_WITHOUT_UUID if data.find(b'","uuid":"', 0, _LOOK) < 0 else HEAD
+        before = kept.used
         usual, lines = cut(room.block, length, head, kept.arrays, room.rows, room.times, room.uuids)
+        if has_line_end(kept.arrays[0][before : kept.used]):
+            self._kept = _Kept(0)
+            return None
         if not usual or 2 * usual < lines:
             return None
         begins, ends, *codes, source, destination = room.rows[:usual].T.copy()

@@ -15,6 +15,7 @@ from flowmine.ingest.fitting import fit
 from flowmine.ingest.normal import canonical_record, record_kind
 from flowmine.ingest.rows import Rows, Tools
 from flowmine.ingest.shapes import NO_ADDRESSES, Decoders, is_odd
+from flowmine.ingest.stretches import Span
 from flowmine.ingest.stretchrows import decoded
 from flowmine.ingest.structrows import StructRows
 from flowmine.ingest.wrappers import Partials, payloads
@@ -64,13 +65,13 @@ class Lines:
         flows = self.flows(block)
         return [(StructRows(flows, tools), np.arange(len(flows)))] if flows else []
 
-    def _others(self, block: Block, spans: list[tuple[int, int]], tools: Tools) -> Parts:
+    def _others(self, block: Block, spans: list[Span], tools: Tools) -> Parts:
         """Return the flows of the lines that are of another form."""
         flows: list[Any] = []
         places: list[int] = []
-        for (start, _), lines in zip(spans, block.parts(spans), strict=True):
+        for span, lines in zip(spans, block.parts(spans), strict=True):
             flows += self.flows(lines)
-            places += [start] * (len(flows) - len(places))
+            places += [span.start] * (len(flows) - len(places))
         return [(StructRows(flows, tools), np.array(places))] if flows else []
 
     def flows(self, block: Block | Unreadable) -> list[Any]:
@@ -135,6 +136,8 @@ class Lines:
                 records: list[Any] = getattr(self._decoders, way).decode_lines(block.data)
             except _BAD:
                 continue
+            if len(records) != block.ends and len(records) != len(block.lines()):
+                return None  # one goes on in the next line, which this decoder takes for a blank
             self._way = way
             return records
         return None

@@ -36,9 +36,11 @@ __all__ = [
     "UUID",
     "Numbers",
     "Ports",
+    "Span",
     "Stretches",
     "Texts",
     "cut",
+    "has_line_end",
     "joined",
     "of_lines",
 ]
@@ -69,6 +71,14 @@ class Texts(Protocol):
         """Return those with some numbers."""
 
 
+class Span(NamedTuple):
+    """Whole lines of a block: where they begin and end, and how many line ends are before them."""
+
+    start: int
+    stop: int
+    ends: int
+
+
 class Ports(NamedTuple):
     """The ports read from each ``l4``; -1 where they were left in it."""
 
@@ -91,7 +101,7 @@ class Stretches:
     texts: Texts
     codes: Numbers
     ports: Ports
-    others: list[tuple[int, int]]
+    others: list[Span]
     ends: int
 
     def only(self, lines: Places) -> "Stretches":
@@ -158,7 +168,7 @@ class _Lines(NamedTuple):
 
 
 def cut(data: bytes) -> Stretches | None:
-    """Return the stretches of a block; None where not even half of its lines are of the usual form."""
+    """Return the stretches of a block; None where not even half of its lines are of the usual form, or one has two ends."""
     if len(data) < _LEAST:
         return None
     made = np.empty(len(data) + _LEAST, np.uint8)
@@ -181,6 +191,8 @@ def cut(data: bytes) -> Stretches | None:
     ports = _overwrite_ports(made, words, lines.marks)
     _overwrite_cookies(made, words, lines.marks[:, -2] + 2, lines.closing)
     texts, codes = _encoded(made, lines, head)
+    if has_line_end(np.frombuffer(texts.texts.buffers()[2], np.uint8)):
+        return None
     where = lines.begins, lines.marks[:, -1]
     return of_lines(data, where, times, uuids if uuid else None, texts, codes, ports)
 
@@ -196,9 +208,7 @@ def of_lines(
 ) -> Stretches:
     """Return the stretches of the lines of a block that are ``where`` they begin, and where their last ``}`` is."""
     begins, ends = where
-    gaps = _gaps(data, begins, ends + 2)
-    others = [(start, stop) for start, stop in gaps if data[start:stop].strip()]
-    line_ends = len(begins) + sum(data.count(b"\n", start, stop) for start, stop in gaps)
+    others, line_ends = _others(data, begins, ends + 2)
     spelled = None if uuids is None else _strings(uuids)
     return Stretches(begins, _strings(times), spelled, texts, codes, ports, others, line_ends)
 
@@ -273,7 +283,12 @@ class _OfBlock:
         return found
 
 
-def _encoded(made: Bytes, lines: _Lines, head: int) -> tuple[Texts, Numbers]:
+def has_line_end(texts: Bytes) -> bool:
+    """Tell whether a line ends within some stretches: it is none of the usual form, though its cuts are."""
+    return bool((texts == ord("\n")).any())
+
+
+def _encoded(made: Bytes, lines: _Lines, head: int) -> tuple[_OfBlock, Numbers]:
     """Return the different stretches, and which of them each line has of each kind."""
     count = 2 * len(KINDS)
     offsets = np.empty(len(lines.begins) * count + 1, np.int32)
@@ -344,8 +359,13 @@ def _overwrite_cookies(made: Bytes, words: Words, tails: Places, closing: Places
     places.overwrite(made, (at + group)[usual], group[usual])
 
 
-def _gaps(data: bytes, begins: Places, ends: Places) -> list[tuple[int, int]]:
-    """Return where in the block there is something that is none of the lines."""
+def _others(data: bytes, begins: Places, ends: Places) -> tuple[list[Span], int]:
+    """Return where in the block there is something that is none of the lines, and how many line ends there are in all."""
     starts, stops = np.append(0, ends), np.append(begins, len(data))
     gaps = np.flatnonzero(stops > starts)
-    return list(zip(starts[gaps].tolist(), stops[gaps].tolist(), strict=True))
+    found, in_gaps = [], 0
+    for lines, start, stop in zip(gaps.tolist(), starts[gaps].tolist(), stops[gaps].tolist(), strict=True):
+        if data[start:stop].strip():
+            found.append(Span(start, stop, lines + in_gaps))
+        in_gaps += data.count(b"\n", start, stop)
+    return found, len(begins) + in_gaps
