@@ -9,8 +9,6 @@ import pyarrow as pa
 __all__ = ["SeenIds", "keys_of"]
 
 _Keys = npt.NDArray[np.uint64]
-_Halves = npt.NDArray[np.uint32]
-_Slots = npt.NDArray[np.int64]
 _Mask = npt.NDArray[np.bool_]
 
 _UUID_LENGTH = 36
@@ -62,9 +60,8 @@ def _hash(texts: npt.NDArray[np.uint8]) -> _Keys:
 class SeenIds:
     """The keys seen of late: two generations of open-addressing tables, half full at most.
 
-    Whatever was seen among the last 63/64 of ``window`` distinct keys is known. Of a key half is kept, beside the place that
-    the other half gives it: one that is new is taken for another by one chance in 2^31 at most, with the two or so that
-    each is compared to. Memory is 2 tables of 2 x ``window`` half words (16 MB for a window of 2^20), and a quarter of that.
+    Exact over at least the last 63/64 of ``window`` distinct keys; memory is 2 tables of 2 x ``window`` words
+    (32 MB for a window of 2^20), and a quarter of one.
     """
 
     def __init__(self, window: int = 1 << 20) -> None:
@@ -72,7 +69,7 @@ class SeenIds:
         if window & (window - 1):
             raise ValueError(f"window must be a power of two, not {window}")
         self._window, self._step = window, min(1 << 14, max(1, window // 64))
-        self._current, self._previous = np.zeros(0, np.uint32), np.zeros(0, np.uint32)
+        self._current, self._previous = np.zeros(0, np.uint64), np.zeros(0, np.uint64)
         self._owners = np.zeros(0, np.uint16)
         self._held = 0
 
@@ -90,62 +87,51 @@ class SeenIds:
             self._current.fill(0)  # and not another: where this one was, others could be put meanwhile
             self._held = 0
         if not len(self._current):
-            self._current = np.zeros(2 * self._window, np.uint32)
+            self._current = np.zeros(2 * self._window, np.uint64)
         if not len(self._owners):
             self._owners = np.zeros(2 * self._window, np.uint16)
-        asked = np.flatnonzero(keys != 0)
-        mixed = _mixed(keys[asked])
-        slots = (mixed & np.uint64(2 * self._window - 1)).view(
-            np.int64
-        )  # numpy looks up faster by signed ones
-        halves = np.maximum((mixed >> np.uint64(32)).astype(np.uint32), np.uint32(1))
-        if len(self._previous):
-            unknown = ~_contains(self._previous, slots, halves)
-            asked, slots, halves = (each.compress(unknown) for each in (asked, slots, halves))
-        new = _inserted(self._current, self._owners, slots, halves)
+        asked = np.flatnonzero((keys != 0) & ~_contains(self._previous, keys))
+        new = _inserted(self._current, self._owners, keys[asked])
         self._held += int(np.count_nonzero(new))
         result = np.zeros(len(keys), bool)
         result[asked[new]] = True
         return result
 
 
-def _mixed(keys: _Keys) -> _Keys:
-    """Return keys as different where others are, each half of which depends on all of the key."""
-    for factor in _FACTORS[1:3]:
-        keys = (keys ^ (keys >> np.uint64(32))) * factor
-    return keys ^ (keys >> np.uint64(32))
-
-
-def _contains(table: _Halves, slots: _Slots, halves: _Halves) -> _Mask:
-    """Tell which halves are in a table; ``slots`` are where they are looked for at first."""
-    found = np.zeros(len(slots), dtype=bool)
-    open_ = np.arange(len(slots))
+def _contains(table: _Keys, keys: _Keys) -> _Mask:
+    found = np.zeros(len(keys), dtype=bool)
+    if not len(table):
+        return found
+    slots = _slots(table, keys)
+    open_ = np.arange(len(keys))
     while len(open_):
         held = table.take(slots)
-        same = held == halves
-        found[open_.compress(same)] = True
+        same = held == keys
+        found[open_[same]] = True
         going = (held != 0) & ~same
-        open_, halves, slots = (each.compress(going) for each in (open_, halves, slots + 1))
-        slots &= len(table) - 1
+        open_, keys, slots = open_[going], keys[going], (slots[going] + 1) & (len(table) - 1)
     return found
 
 
-def _inserted(table: _Halves, owners: npt.NDArray[np.uint16], slots: _Slots, halves: _Halves) -> _Mask:
-    """Insert halves, none of them 0 and at most 2^16; return which were not there, of equal ones the first.
+def _inserted(table: _Keys, owners: npt.NDArray[np.uint16], keys: _Keys) -> _Mask:
+    """Insert keys, none of them 0 and at most 2^16; return which were not there, of equal ones the first.
 
     ``owners`` is as long as the table; what is in it does not matter.
     """
-    new = np.zeros(len(slots), dtype=bool)
-    open_ = np.arange(len(slots))
+    new = np.zeros(len(keys), dtype=bool)
+    slots = _slots(table, keys)
+    open_ = np.arange(len(keys))
     while len(open_):
         free = table.take(slots) == 0
-        claimed, by = slots.compress(free), open_.compress(free).astype(np.uint16)
-        table[claimed[::-1]] = halves.compress(free)[
-            ::-1
-        ]  # of several for one slot the last stays: their first
+        claimed, by = slots[free], open_[free]
+        table[claimed[::-1]] = keys[free][::-1]  # of several for one slot the last stays: the first of them
         owners[claimed[::-1]] = by[::-1]
-        new[by.compress(owners.take(claimed) == by)] = True
-        going = table.take(slots) != halves
-        open_, halves, slots = (each.compress(going) for each in (open_, halves, slots + 1))
-        slots &= len(table) - 1
+        new[by[owners.take(claimed) == by]] = True
+        going = table.take(slots) != keys
+        open_, keys, slots = open_[going], keys[going], (slots[going] + 1) & (len(table) - 1)
     return new
+
+
+def _slots(table: _Keys, keys: _Keys) -> npt.NDArray[np.int64]:
+    """Return where keys are looked for at first; numpy looks up faster by signed numbers."""
+    return (keys & np.uint64(len(table) - 1)).view(np.int64)

@@ -75,7 +75,7 @@ def open_flows(
     ``inputs`` are paths, glob patterns, folders (only files whose content is a capture are read; ``recursive``),
     ``-`` for standard input, or open binary streams. ``columns`` of FLOWS are made, all by default. ``keep`` is asked
     about every flow, as a record in canonical form (much slower than without). ``dedup`` counts equal uuids once,
-    over a window of a million events (`dedup.SeenIds`). ``strict`` makes the first bad line an error. ``keep_query`` keeps the
+    exactly over a window of a million events. ``strict`` makes the first bad line an error. ``keep_query`` keeps the
     queries of HTTP paths. ``batch_rows`` is the most rows of a batch; ``progress`` is called now and then.
     ``span``, from and to in nanoseconds, spares the reading of stored row groups that lie wholly outside;
     ``needs`` are the fields of FlowFilter that ``keep``, or whoever chooses among `Source.records`, asks about: recorded

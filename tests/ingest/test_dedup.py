@@ -62,20 +62,6 @@ def test_first_seen_agrees_with_a_set(batches: list[list[int]]) -> None:
         assert expected == seen.first_seen(np.array(batch, np.uint64)).tolist()
 
 
-@pytest.mark.parametrize(
-    "form",
-    [
-        "{0:08x}-0000-4000-8000-000000000000",
-        "00000000-0000-4000-8000-{0:012x}",
-        "{0:08}-0000-4000-8000-{0:012}",
-    ],
-)
-def test_uuids_that_count_up_are_told_apart(form: str) -> None:
-    """Each of 200,000 is new, wherever in the text they differ."""
-    keys = keys_of(pa.array([form.format(number) for number in range(200_000)]))
-    assert SeenIds().first_seen(keys).all()
-
-
 def test_the_window_is_exact_over_its_length_and_forgets_beyond_twice() -> None:
     """An id seen less than a window ago is known; one two windows ago is not; memory stays bounded."""
     window = 1 << 12
