@@ -57,9 +57,8 @@ _IS_SOCKET, _SUMMARY, _OF_TCP, _OF_UDP = (
 )
 _COOKIE, _CGROUP = _text(b'"socket_cookie":"'), _text(b'","cgroup_id":"')
 _QUOTE, _COMMA, _CLOSE, _LINE_END, _NOUGHT, _NINE = b'",}\n09'
-_OTHER_PORT, _LAST_PORT, _DIGITS = 0x31, 0xFFFF, 20
+_OTHER_PORT, _LAST_PORT, _DIGITS, _UNKNOWN = 0x31, 0xFFFF, 20, -1
 _START, _HASH, _ITS_SOURCE, _ITS_DESTINATION = range(4)
-_UNKNOWN = -1
 _MIX = tuple(
     np.uint64(factor)
     for factor in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F)
