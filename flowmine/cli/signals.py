@@ -4,6 +4,7 @@ import _thread
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,6 +13,8 @@ from typing import Any
 __all__ = ["Broken", "broken_by", "catching", "ignore"]
 
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal is gone"}
+_SOON = 0.005
+"""Seconds until a signal is raised again."""
 _came: list[int] = []
 
 
@@ -48,7 +51,7 @@ def catching() -> Iterator[None]:
 
     def raised_again(told: Any) -> None:
         if isinstance(told.exc_value, KeyboardInterrupt):
-            _thread.interrupt_main(signal.Signals(_came[0] if _came else signal.SIGINT))
+            _thread.start_new_thread(_interrupt, (_came[0] if _came else signal.SIGINT,))
         else:
             hook(told)
 
@@ -63,6 +66,14 @@ def catching() -> Iterator[None]:
         for number, handler in before.items():
             if signal.getsignal(number) is _raise and handler is not None:
                 signal.signal(number, handler)
+
+
+def _interrupt(number: int) -> None:
+    """Send the main thread a signal, once it is out of what passes nothing on: there, it would be lost again."""
+    time.sleep(_SOON)
+    main = threading.main_thread().ident
+    if main is not None:
+        signal.pthread_kill(main, number)
 
 
 def _raise(number: int, _frame: FrameType | None) -> None:

@@ -1,0 +1,32 @@
+"""A signal breaks the work off even where Python passes nothing on."""
+
+import subprocess
+import sys
+
+import pytest
+
+_PROGRAM = """
+import signal, sys, time
+from flowmine.cli.signals import Broken, broken_by, catching
+
+class Odd:
+    def __del__(self):
+        signal.raise_signal(int(sys.argv[1]))
+
+begun = time.monotonic()
+try:
+    with catching():
+        Odd()
+        time.sleep(20)
+except Broken:
+    print(broken_by(), time.monotonic() - begun < 10)
+"""
+
+
+@pytest.mark.parametrize(("number", "word"), [(2, "interrupted"), (15, "terminated")])
+def test_a_signal_within_a_destructor_is_raised_after_it(number: int, word: str) -> None:
+    """Nothing is told of the destructor, and what waits is woken."""
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, str(number)], capture_output=True, text=True, timeout=60
+    )
+    assert (f"({number}, '{word}') True\n", "") == (done.stdout, done.stderr)
