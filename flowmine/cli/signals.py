@@ -41,6 +41,7 @@ def catching() -> Iterator[None]:
     """Within the block a signal raises `Broken`, wherever the program is; one that is ignored stays so (`nohup`).
 
     Where Python cannot pass on what is raised (in a destructor, in a callback of a library), it is raised again after.
+    Nothing is told of what else destructors raise from then on, to the end of the program.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -52,7 +53,7 @@ def catching() -> Iterator[None]:
     def raised_again(told: Any) -> None:
         if isinstance(told.exc_value, KeyboardInterrupt):
             _thread.start_new_thread(_interrupt, (_came[0] if _came else signal.SIGINT,))
-        else:
+        elif not _came:  # what was broken off half made cannot be put away
             hook(told)
 
     sys.unraisablehook = raised_again
@@ -62,7 +63,8 @@ def catching() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.unraisablehook = hook
+        if not _came:
+            sys.unraisablehook = hook
         for number, handler in before.items():
             if signal.getsignal(number) is _raise and handler is not None:
                 signal.signal(number, handler)

@@ -13,6 +13,10 @@ class Odd:
     def __del__(self):
         signal.raise_signal(int(sys.argv[1]))
 
+class HalfMade:
+    def __del__(self):
+        raise AttributeError
+
 begun = time.monotonic()
 try:
     with catching():
@@ -20,12 +24,14 @@ try:
         time.sleep(20)
 except Broken:
     print(broken_by(), time.monotonic() - begun < 10)
+    HalfMade()
+    left = HalfMade()
 """
 
 
 @pytest.mark.parametrize(("number", "word"), [(2, "interrupted"), (15, "terminated")])
 def test_a_signal_within_a_destructor_is_raised_after_it(number: int, word: str) -> None:
-    """Nothing is told of the destructor, and what waits is woken."""
+    """Nothing is told of destructors, of this or of what is half made, and what waits is woken."""
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, str(number)], capture_output=True, text=True, timeout=60
     )
