@@ -4,8 +4,9 @@ The same values go to a live relay as protobuf and here over captured records, w
 on first use: a command that reads all of a capture needs little more than an empty `Selection`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from flowmine.ingest.lazily import on_first_use
 
 if TYPE_CHECKING:
     from flowmine.ingest.filters.decode import flow_filters
@@ -29,18 +30,14 @@ __all__ = [
     "predicate",
 ]
 
-_HOMES = {
-    "decode": ("flow_filters",),
-    "matching": ("matcher",),
-    "model": ("EventType", "FlowFilter", "Header", "Interface", "Workload"),
-    "predicates": ("predicate",),
-    "selection": ("Selection",),
-    "when": ("nanoseconds", "point_in_time"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{home}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = on_first_use(
+    __name__,
+    {
+        "decode": ("flow_filters",),
+        "matching": ("matcher",),
+        "model": ("EventType", "FlowFilter", "Header", "Interface", "Workload"),
+        "predicates": ("predicate",),
+        "selection": ("Selection",),
+        "when": ("nanoseconds", "point_in_time"),
+    },
+)

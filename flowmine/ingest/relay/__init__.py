@@ -3,8 +3,9 @@
 Names are imported on first use: a command that reads captures looks at the settings of servers, and needs no gRPC.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from flowmine.ingest.lazily import on_first_use
 
 if TYPE_CHECKING:
     from flowmine.ingest.relay.address import Server
@@ -25,17 +26,13 @@ __all__ = [
     "open_relay",
 ]
 
-_HOMES = {
-    "address": ("Server",),
-    "cursors": ("Marks",),
-    "session": ("Counts", "Timing"),
-    "source": ("Relay", "RelayOptions", "open_relay"),
-    "status": ("Node", "Status"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{home}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = on_first_use(
+    __name__,
+    {
+        "address": ("Server",),
+        "cursors": ("Marks",),
+        "session": ("Counts", "Timing"),
+        "source": ("Relay", "RelayOptions", "open_relay"),
+        "status": ("Node", "Status"),
+    },
+)
