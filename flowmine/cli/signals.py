@@ -10,12 +10,17 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from flowmine.outputs import put_off
+
 __all__ = ["Broken", "broken_by", "catching", "ignore"]
 
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal is gone"}
 _SOON = 0.005
 """Seconds until a signal is raised again."""
-_came: list[int] = []
+_PATIENCE = 2.0
+"""Seconds in which what cleans up after a signal is not broken off by another, as by a second Ctrl-C."""
+_came: list[tuple[int, float]] = []
+"""Signals that came, and when."""
 
 
 class Broken(KeyboardInterrupt):
@@ -26,7 +31,8 @@ def broken_by() -> tuple[int, str] | None:
     """Return the signal that came, and a word for it; None for none."""
     if not _came:
         return None
-    return _came[0], _WORDS[signal.Signals(_came[0])]
+    number, _ = _came[0]
+    return number, _WORDS[signal.Signals(number)]
 
 
 def ignore() -> None:
@@ -52,7 +58,7 @@ def catching() -> Iterator[None]:
 
     def raised_again(told: Any) -> None:
         if isinstance(told.exc_value, KeyboardInterrupt):
-            _thread.start_new_thread(_interrupt, (_came[0] if _came else signal.SIGINT,))
+            _thread.start_new_thread(_interrupt, (_came[0][0] if _came else signal.SIGINT,))
         elif not _came:  # what was broken off half made cannot be put away
             hook(told)
 
@@ -79,5 +85,17 @@ def _interrupt(number: int) -> None:
 
 
 def _raise(number: int, _frame: FrameType | None) -> None:
-    _came.append(number)
-    raise Broken
+    if put_off(number):
+        return
+    now = time.monotonic()
+    _came.append((number, now))
+    if not (_is_cleaning() and now - _came[0][1] < _PATIENCE):
+        raise Broken
+
+
+def _is_cleaning() -> bool:
+    """Tell whether what runs is a ``finally`` or ``except`` of what a signal broke off."""
+    error = sys.exception()
+    while error is not None and not isinstance(error, Broken):
+        error = error.__context__
+    return error is not None

@@ -206,9 +206,13 @@ class Pending:
         self._folder, self._name = folder, name
         self._path = folder / f"{_TEMPORARY}{name}"
         self._writers: dict[str, pq.ParquetWriter] = {}
-        with _told(self._path):
+        try:
+            with _told(self._path):
+                shutil.rmtree(self._path, ignore_errors=True)
+                self._path.mkdir(parents=True)
+        except BaseException:
             shutil.rmtree(self._path, ignore_errors=True)
-            self._path.mkdir(parents=True)
+            raise
 
     def write(self, name: str, rows: pa.Table | pa.RecordBatch) -> None:
         """Add rows to one of the window's tables, at once as a row group of their own."""

@@ -1,6 +1,5 @@
 """Recommended policies as YAML: one stream, or a folder that `kubectl apply -R -f` takes, with the reasons as comments."""
 
-import tempfile
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from flowmine.errors import UsageError
-from flowmine.outputs import refuse_ways_out, write_all
+from flowmine.outputs import make_folder, refuse_ways_out, write_all
 from flowmine.policy.codec import to_dict, to_yaml
 from flowmine.policy.model import Kind, Policy
 from flowmine.policy.yamlwrite import write_document
@@ -120,23 +119,11 @@ def write_folder(files: dict[str, str], target: Path) -> tuple[str, ...]:
                 refuse_ways_out(target, target / path)
             write_all({target / path: text for path, text in texts.items()})
         else:
-            _make_folder(texts, target)
+            make_folder(target, texts)
     except OSError as error:
         raise UsageError(f"{target}: cannot write the policies there: {error}") from error
     found = (path.relative_to(target).as_posix() for path in target.rglob("*.yaml"))
     return tuple(sorted(path for path in found if path not in files))
-
-
-def _make_folder(texts: dict[str, bytes], target: Path) -> None:
-    """Make a folder that holds the files, in one step."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=f".tmp-{target.name}-", dir=target.parent, ignore_cleanup_errors=True
-    ) as beside:
-        whole = Path(beside, "new")
-        whole.mkdir()
-        write_all({whole / path: text for path, text in texts.items()})
-        whole.rename(target)
 
 
 def cluster_folder(cluster: str) -> str:

@@ -5,6 +5,28 @@ import sys
 
 import pytest
 
+_IMPATIENT = """
+import signal, time
+from flowmine.cli import signals
+
+with signals.catching():
+    try:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            signal.raise_signal(signal.SIGINT)
+            try:
+                raise OSError
+            except OSError:
+                signal.raise_signal(signal.SIGTERM)
+            print("cleaned")
+            signals._PATIENCE = 0
+            signal.raise_signal(signal.SIGINT)
+            print("never")
+    except signals.Broken:
+        print(signals.broken_by())
+"""
+
 _PROGRAM = """
 import signal, sys, time
 from flowmine.cli.signals import Broken, broken_by, catching
@@ -36,3 +58,9 @@ def test_a_signal_within_a_destructor_is_raised_after_it(number: int, word: str)
         [sys.executable, "-c", _PROGRAM, str(number)], capture_output=True, text=True, timeout=60
     )
     assert (f"({number}, '{word}') True\n", "") == (done.stdout, done.stderr)
+
+
+def test_what_cleans_up_is_not_broken_off_by_the_impatient() -> None:
+    """Further signals are let pass while the first one's exception is dealt with, but not for ever."""
+    done = subprocess.run([sys.executable, "-c", _IMPATIENT], capture_output=True, text=True, timeout=60)
+    assert ("cleaned\n(2, 'interrupted')\n", "") == (done.stdout, done.stderr)

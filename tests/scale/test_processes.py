@@ -206,9 +206,6 @@ def test_an_end_from_outside_leaves_no_process_behind(tmp_path: Path, how: signa
         [sys.executable, "-c", _INTERRUPTED, str(path)],
         start_new_session=True,
         stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        ),  # which a shell's background jobs ignore
     )
     group = f"ps -o pid= -s {asked.pid}"
     while asked.poll() is None and len(subprocess.getoutput(group).split()) < 3:
