@@ -37,7 +37,7 @@ HOMES = {
     "dask": ("flowmine.scale",),
     "distributed": ("flowmine.scale",),
     "numba": ("flowmine.ingest.kernel",),
-    "llvmlite": ("flowmine.ingest.kernel",),
+    "llvmlite": ("flowmine.ingest.kernel", "flowmine.ingest.machinecode"),
 }
 """Library -> the modules or packages that may import it."""
 

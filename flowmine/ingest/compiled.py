@@ -1,12 +1,11 @@
-"""Cut blocks of JSON lines into stretches as `stretches.cut` does, by code that numba compiles (`kernel`).
+"""Cut blocks of JSON lines into stretches as `stretches.cut` does, by compiled code (`kernel`, `machinecode`).
 
-It takes about a third of the time, and keeps stretches from block to block. What it costs: a moment to load it, and
-once on a machine some seconds to compile it, which numba keeps in a cache. It needs the extra ``fast``.
+It takes about a third of the time, and keeps stretches from block to block.
 """
 
 import numpy as np
 
-from flowmine.ingest.kernel import BEHIND, ROW, cut
+from flowmine.ingest.machinecode import Function
 from flowmine.ingest.places import Bytes, Places
 from flowmine.ingest.stretches import (
     HEAD,
@@ -22,6 +21,10 @@ from flowmine.ingest.stretches import (
 
 __all__ = ["Cutter"]
 
+BEHIND = 64
+"""Zeros behind a block."""
+_ROW = 9
+"""As in `kernel`: what is found of a line."""
 _LEAST = 128
 """Bytes that a line of the usual form has at least."""
 _KEPT = 16 << 20
@@ -43,8 +46,9 @@ class _Kept:
             np.empty(_KEPT + length + BEHIND, np.uint8),
             np.zeros((most + 1, 4), np.int64),
             np.zeros(1 << (2 * most).bit_length(), np.int64),
-            np.zeros(1, np.int64),
+            np.zeros(3, np.int64),
         )
+        self.arrays[3][1] = len(self.arrays[2]) - 1
         self._length = length
 
     def has_room(self, length: int) -> bool:
@@ -72,15 +76,16 @@ class _Room:
     def __init__(self, length: int) -> None:
         lines = length // _LEAST + 1
         self.block: Bytes = np.empty(length + BEHIND, np.uint8)
-        self.rows = np.empty((lines, ROW), np.int64)
+        self.rows = np.empty((lines, _ROW), np.int64)
         self.times, self.uuids = np.empty((lines, TIME), np.uint8), np.empty((lines, UUID), np.uint8)
 
 
 class Cutter:
     """Cuts one block after another."""
 
-    def __init__(self) -> None:
-        """Know no stretch."""
+    def __init__(self, function: Function) -> None:
+        """Know no stretch, and the compiled code."""
+        self._function = function
         self._kept, self._room = _Kept(0), _Room(0)
 
     def cut(self, data: bytes) -> Stretches | None:
@@ -94,7 +99,9 @@ class Cutter:
         room.block[:length], room.block[length : length + BEHIND] = np.frombuffer(data, np.uint8), 0
         head = HEAD_WITHOUT_UUID if data.find(b'","uuid":"', 0, _LOOK) < 0 else HEAD
         before = kept.used
-        usual, lines = cut(room.block, length, head, kept.arrays, room.rows, room.times, room.uuids)
+        found = (*kept.arrays, room.rows, room.times, room.uuids)
+        usual = self._function(room.block.ctypes.data, length, head, *(each.ctypes.data for each in found))
+        lines = int(kept.arrays[3][2])
         if has_line_end(kept.arrays[0][before : kept.used]):
             self._kept = _Kept(0)
             return None

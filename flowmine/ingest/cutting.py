@@ -3,12 +3,15 @@
 import logging
 from collections.abc import Callable
 from functools import cache
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from flowmine.ingest import stretches
 from flowmine.ingest.stretches import Stretches
 
-__all__ = ["Cut", "cutter", "load"]
+__all__ = ["Compiled", "Cut", "cutter", "load"]
+
+Compiled: TypeAlias = Literal["no", "kept", "made"]
+"""Whether compiled code is to be used: not, if it was made earlier, or also if it has to be made."""
 
 Cut: TypeAlias = Callable[[bytes], Stretches | None]
 """What takes a block of lines apart, as `stretches.cut` does."""
@@ -16,25 +19,27 @@ Cut: TypeAlias = Callable[[bytes], Stretches | None]
 _log = logging.getLogger(__name__)
 
 
-def cutter(*, compiled: bool) -> Cut:
+def cutter(compiled: Compiled = "no") -> Cut:
     """Return what cuts the blocks of one reading, by compiled code if that is wanted and can be had."""
-    if compiled and load():
+    if load(compiled):
         from flowmine.ingest.compiled import Cutter
+        from flowmine.ingest.machinecode import made
 
-        return Cutter().cut
+        return Cutter(made()).cut
     return stretches.cut
 
 
 @cache
-def load() -> bool:
-    """Load the compiled code; tell whether it is there. Numba compiles it the first time, and keeps it in a cache."""
+def load(compiled: Compiled) -> bool:
+    """Load the compiled code if it is wanted; tell whether it is there."""
+    if compiled == "no":
+        return False
     try:
-        from flowmine.ingest.compiled import Cutter
+        from flowmine.ingest.machinecode import kept, made
 
-        Cutter().cut(b"\n")
+        return (made() if compiled == "made" else kept()) is not None
     except ImportError:
         return False
     except Exception as error:  # of a compiler, on whatever machine: what it would do can be done without it
         _log.info("not compiled: %s", str(error).partition("\n")[0])
         return False
-    return True

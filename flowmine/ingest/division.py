@@ -21,7 +21,7 @@ from flowmine.ingest.capturegroups import Group, Groups
 from flowmine.ingest.captureread import Kept, Stored
 from flowmine.ingest.captureshelf import Shelf
 from flowmine.ingest.columns import Builder
-from flowmine.ingest.cutting import cutter
+from flowmine.ingest.cutting import Compiled, cutter
 from flowmine.ingest.dedup import SeenIds
 from flowmine.ingest.files import Input
 from flowmine.ingest.folding import Fold, Folds, Ints, TellingPorts
@@ -76,7 +76,7 @@ class Settings:
     dedup: bool = True
     strict: bool = False
     keep_query: bool = False
-    compiled: bool = False
+    compiled: Compiled = "no"
     logged: bool = field(
         default_factory=lambda: logging.getLogger("flowmine.ledger").isEnabledFor(logging.INFO)
     )
@@ -122,7 +122,7 @@ class Reader:
         self._endpoints = Endpoints()
         columns = settings.columns | settings.extra
         self._builder = Builder(columns, self._endpoints, Ledger(), keep_query=settings.keep_query)
-        self._typed, self._cut = decoders(fields_of(columns)), cutter(compiled=settings.compiled)
+        self._typed, self._cut = decoders(fields_of(columns)), cutter(settings.compiled)
         self._schema = pa.schema([field for field in FLOWS if field.name in settings.columns])
         self._window: Groups | None = None
 

@@ -2,13 +2,14 @@
 
 A block is an array of bytes with 64 zeros at least behind its lines. Eight bytes are looked at together, as one number.
 
-Nothing here allocates arrays, and none is counted (``_nrt``): counts that threads share would take a third of the time.
+Arrays are addresses here, of which nothing is known but the type, and rows stand one after the other: so the code
+needs nothing of numba when it runs (`machinecode`).
 
-Stretches are kept: ``text`` has them one after the other, and each has a row of ``entries``: where it begins (and the
-row after it, where it ends), a hash of it, and, if it is a head, the source and the destination that came with it last.
-These nearly always come with it again: so they need neither be searched for where they end nor be hashed, but only
-compared. ``table`` finds a stretch by its hash: a power of two of numbers, plus one; 0 is free. ``count`` has one
-number: how many there are.
+Stretches are kept: ``text`` has them one after the other, and each has four numbers in ``entries``: where it begins
+(and the next one, where it ends), a hash of it, and, if it is a head, the source and the destination that came with it
+last. These nearly always come with it again: so they need neither be searched for where they end nor be hashed, but
+only compared. ``table`` finds a stretch by its hash: a power of two of numbers, plus one; 0 is free. ``count`` has
+three numbers: how many stretches there are, the highest place in ``table``, and how many lines the last block had.
 """
 
 from typing import Any, TypeAlias
@@ -71,14 +72,13 @@ def _word_at(_: Any, block: Any, place: Any) -> Any:
     """Return the eight bytes from a place on, the first the lowest."""
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, values[0])
-        start = builder.bitcast(builder.gep(array.data, [values[1]]), ir.IntType(64).as_pointer())
+        start = builder.bitcast(builder.gep(values[0], [values[1]]), ir.IntType(64).as_pointer())
         return builder.load(start, align=1)
 
     return types.uint64(block, types.int64), build
 
 
-@njit(_nrt=False)
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _stands(block: _Bytes, place: int, text: _Text) -> bool:
     """Tell whether a text stands at a place."""
     different = _ZERO
@@ -87,7 +87,7 @@ def _stands(block: _Bytes, place: int, text: _Text) -> bool:
     return different == _ZERO
 
 
-@njit(_nrt=False)
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _same(block: _Bytes, place: int, other: _Bytes, start: int, count: int) -> bool:
     """Tell whether as many bytes are the same."""
     step = 0
@@ -109,7 +109,7 @@ def _same(block: _Bytes, place: int, other: _Bytes, start: int, count: int) -> b
     return step == count or _word_at(block, place + count - 8) == _word_at(other, start + count - 8)
 
 
-@njit(_nrt=False)
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _odd(word: _Word) -> _Word:
     """Return the high bit of bytes that are not ASCII which JSON writes as it is: 0 where all are."""
     quotes, backslashes = word ^ _QUOTES, word ^ _BACKSLASHES
@@ -117,7 +117,7 @@ def _odd(word: _Word) -> _Word:
     return (found | (word + _ONES) | word) & _HIGH
 
 
-@njit(_nrt=False)
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _plain(block: _Bytes, start: int, count: int) -> bool:
     """Tell whether as many bytes, eight at least, are all ASCII that JSON writes as it is."""
     found = _odd(_word_at(block, start + count - 8))
@@ -126,7 +126,7 @@ def _plain(block: _Bytes, start: int, count: int) -> bool:
     return found == _ZERO
 
 
-@njit(_nrt=False)
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _next_cut(block: _Bytes, place: int, length: int) -> tuple[int, int, int]:
     """Return where the next ``}`` is after which a line is cut or ends, its kind, and the last other one before it."""
     last = -1
@@ -153,7 +153,7 @@ def _next_cut(block: _Bytes, place: int, length: int) -> tuple[int, int, int]:
     return length, _NONE, last
 
 
-@njit(_nrt=False)
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _line_end(block: _Bytes, place: int, kind: int, length: int) -> int:
     """Return the ``}`` before the end of a line in which a cut is at a place; the end of the block if there is none."""
     while kind < _END:
@@ -161,7 +161,7 @@ def _line_end(block: _Bytes, place: int, kind: int, length: int) -> int:
     return place
 
 
-@njit(_nrt=False)
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _hash(block: _Bytes, start: int, stop: int) -> _Word:
     one, two, three, four = np.uint64(stop - start), _MIX[1], _MIX[2], _MIX[3]
     while start + 32 <= stop:
@@ -188,44 +188,44 @@ def _hash(block: _Bytes, start: int, stop: int) -> _Word:
     return mixed ^ mixed >> _HALF
 
 
-@njit(_nrt=False)
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _number(
     block: _Bytes, start: int, stop: int, text: _Bytes, entries: _Numbers, table: _Numbers, count: _Numbers
 ) -> int:
     """Return the number of a stretch, which is kept if it is a new one."""
     hashed, wide = np.int64(_hash(block, start, stop)), stop - start
-    slot = hashed & (len(table) - 1)
+    slot = hashed & count[1]
     while table[slot]:
         number = table[slot] - 1
-        begins = entries[number, _START]
-        is_wide = entries[number + 1, _START] - begins == wide
-        if is_wide and entries[number, _HASH] == hashed and _same(block, start, text, begins, wide):
+        begins = entries[4 * number + _START]
+        is_wide = entries[4 * number + 4 + _START] - begins == wide
+        if is_wide and entries[4 * number + _HASH] == hashed and _same(block, start, text, begins, wide):
             return number
-        slot = (slot + 1) & (len(table) - 1)
+        slot = (slot + 1) & count[1]
     number = count[0]
     count[0] = table[slot] = number + 1
-    begins = entries[number, _START]
+    begins = entries[4 * number + _START]
     for step in range(wide):
         text[begins + step] = block[start + step]
-    entries[number, _HASH] = hashed
-    entries[number, _ITS_SOURCE] = entries[number, _ITS_DESTINATION] = _UNKNOWN
-    entries[number + 1, _START] = begins + wide
+    entries[4 * number + _HASH] = hashed
+    entries[4 * number + _ITS_SOURCE] = entries[4 * number + _ITS_DESTINATION] = _UNKNOWN
+    entries[4 * number + 4 + _START] = begins + wide
     return number
 
 
-@njit(_nrt=False)
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _again(block: _Bytes, start: int, length: int, number: int, text: _Bytes, entries: _Numbers) -> int:
     """Return the last byte of a stretch that is the one of a number; -1 where it is not."""
     if number == _UNKNOWN:
         return -1
-    begins = entries[number, _START]
-    wide = entries[number + 1, _START] - begins
+    begins = entries[4 * number + _START]
+    wide = entries[4 * number + 4 + _START] - begins
     if start + wide > length or not _same(block, start, text, begins, wide):
         return -1
     return start + wide - 1
 
 
-@njit(_nrt=False)
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _overwrite_hardware(block: _Bytes, head: int, end: int) -> None:
     """Overwrite hardware addresses; ``end`` is where their object ends, if there is one."""
     source, destination = end - 52, end - 18
@@ -238,7 +238,7 @@ def _overwrite_hardware(block: _Bytes, head: int, end: int) -> None:
             block[source + step] = block[destination + step] = _NOUGHT
 
 
-@njit(_nrt=False)
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _port(block: _Bytes, place: int) -> tuple[int, int]:
     """Return the port that stands at a place, and how many digits it has; 0 where there is none."""
     value: Any = 0
@@ -251,13 +251,13 @@ def _port(block: _Bytes, place: int) -> tuple[int, int]:
     return value, wide
 
 
-@njit(_nrt=False)
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _overwrite(block: _Bytes, start: int, wide: int) -> None:
     for place in range(start, start + wide):
         block[place] = _OTHER_PORT
 
 
-@njit(_nrt=False)
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _overwrite_ports(block: _Bytes, first: int, second: int) -> tuple[int, int]:
     """Read the two ports of TCP and UDP, and overwrite them; -1 and -1 where they are not."""
     place = first + 29
@@ -276,7 +276,7 @@ def _overwrite_ports(block: _Bytes, first: int, second: int) -> tuple[int, int]:
     return source, destination
 
 
-@njit(_nrt=False)
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _digits(block: _Bytes, stop: int) -> int:
     """Return how many digits stand before a place, at most as many as 64 bits have."""
     wide = 0
@@ -285,7 +285,7 @@ def _digits(block: _Bytes, stop: int) -> int:
     return wide
 
 
-@njit(_nrt=False)
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _overwrite_cookies(block: _Bytes, tail: int, closing: int) -> None:
     """Overwrite the numbers of sockets; ``closing`` is where the flow ends."""
     if closing - tail <= 150 or not _stands(block, tail + 4, _IS_SOCKET):
@@ -302,7 +302,7 @@ def _overwrite_cookies(block: _Bytes, tail: int, closing: int) -> None:
         _overwrite(block, place, group)
 
 
-@njit(_nrt=False)
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _line(
     block: _Bytes,
     begin: int,
@@ -323,34 +323,34 @@ def _line(
         return _line_end(block, at_source, kind, length), False
     _overwrite_hardware(block, start, inside)
     of_head = _number(block, start, at_l4 + 1, text, entries, table, count)
-    source, destination = entries[of_head, _ITS_SOURCE], entries[of_head, _ITS_DESTINATION]
+    source, destination = entries[4 * of_head + _ITS_SOURCE], entries[4 * of_head + _ITS_DESTINATION]
     at_destination = _again(block, at_source + 2, length, source, text, entries)
     if at_destination < 0 or not _stands(block, at_destination, _IS_DESTINATION):
         at_destination, kind, _ = _next_cut(block, at_source + 1, length)
         if kind != _DESTINATION:
             return _line_end(block, at_destination, kind, length), False
         source = _number(block, at_source + 2, at_destination + 1, text, entries, table, count)
-        entries[of_head, _ITS_SOURCE] = source
+        entries[4 * of_head + _ITS_SOURCE] = source
     at_tail = _again(block, at_destination + 2, length, destination, text, entries)
     if at_tail < 0 or _word_at(block, at_tail) != _IS_TAIL:
         at_tail, kind, _ = _next_cut(block, at_destination + 1, length)
         if kind != _TAIL:
             return _line_end(block, at_tail, kind, length), False
         destination = _number(block, at_destination + 2, at_tail + 1, text, entries, table, count)
-        entries[of_head, _ITS_DESTINATION] = destination
+        entries[4 * of_head + _ITS_DESTINATION] = destination
     end, kind, closing = _next_cut(block, at_tail + 1, length)
     if kind != _END or at_tail + 2 >= end - 40 or not _ends(block, begin, end):
         return _line_end(block, end, kind, length), False
-    rows[row, 7], rows[row, 8] = _overwrite_ports(block, at_l4, at_source)
+    rows[ROW * row + 7], rows[ROW * row + 8] = _overwrite_ports(block, at_l4, at_source)
     _overwrite_cookies(block, at_tail + 2, closing)
-    rows[row, 0], rows[row, 1], rows[row, 2] = begin, end, of_head
-    rows[row, 3] = _number(block, at_l4 + 2, at_source + 1, text, entries, table, count)
-    rows[row, 4], rows[row, 5] = source, destination
-    rows[row, 6] = _number(block, at_tail + 2, end - 40, text, entries, table, count)
+    rows[ROW * row + 0], rows[ROW * row + 1], rows[ROW * row + 2] = begin, end, of_head
+    rows[ROW * row + 3] = _number(block, at_l4 + 2, at_source + 1, text, entries, table, count)
+    rows[ROW * row + 4], rows[ROW * row + 5] = source, destination
+    rows[ROW * row + 6] = _number(block, at_tail + 2, end - 40, text, entries, table, count)
     return end, True
 
 
-@njit(_nrt=False)
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _begins(block: _Bytes, begin: int, head: int) -> bool:
     """Tell whether a line begins in the usual way: with its time, and its uuid if there is place for it."""
     if not (_stands(block, begin, _BEGIN) and _plain(block, begin + 17, _TIME)):
@@ -360,7 +360,7 @@ def _begins(block: _Bytes, begin: int, head: int) -> bool:
     return bool(block[begin + head - 2] == _QUOTE and block[begin + head - 1] == _COMMA)
 
 
-@njit(_nrt=False)
+@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _ends(block: _Bytes, begin: int, end: int) -> bool:
     """Tell whether a line ends with the very time that it begins with."""
     if not (_stands(block, end - 40, _OUTER_TIME) and block[end - 1] == _QUOTE):
@@ -368,21 +368,23 @@ def _ends(block: _Bytes, begin: int, end: int) -> bool:
     return _same(block, begin + 17, block, end - 31, _TIME)
 
 
-@njit(cache=True, _nrt=False)
 def cut(
     block: _Bytes,
     length: int,
     head: int,
-    kept: tuple[_Bytes, _Numbers, _Numbers, _Numbers],
+    text: _Bytes,
+    entries: _Numbers,
+    table: _Numbers,
+    count: _Numbers,
     rows: _Numbers,
     times: _Bytes,
     uuids: _Bytes,
-) -> tuple[int, int]:
-    """Fill in a row, the time and the uuid of each line of the usual form; return how many these are, and all lines.
+) -> int:
+    """Fill in a row, the time and the uuid of each line of the usual form; return how many these are.
 
-    ``head`` is where heads begin in their lines, ``kept`` are the stretches: ``text``, ``entries``, ``table`` and
-    ``count``. Numbers of a line's own are overwritten in the block.
+    ``head`` is where heads begin in their lines. Numbers of a line's own are overwritten in the block.
     """
+    kept = text, entries, table, count
     usual = lines = begin = 0
     while begin < length:
         end, found = _line(block, begin, length, head, kept, rows, usual)
@@ -391,10 +393,19 @@ def cut(
         lines += 1
         if found:
             for step in range(_TIME):
-                times[usual, step] = block[begin + 17 + step]
+                times[_TIME * usual + step] = block[begin + 17 + step]
             if head == _HEAD:
                 for step in range(_UUID):
-                    uuids[usual, step] = block[begin + 57 + step]
+                    uuids[_UUID * usual + step] = block[begin + 57 + step]
             usual += 1
         begin = end + 2
-    return usual, lines
+    count[2] = lines
+    return usual
+
+
+def compiled() -> str:
+    """Compile `cut`; return it in the language of LLVM. That takes some seconds."""
+    bytes_, numbers, number = types.CPointer(types.uint8), types.CPointer(types.int64), types.int64
+    signature = number(bytes_, number, number, bytes_, numbers, numbers, numbers, numbers, bytes_, bytes_)
+    made = njit(signature, no_cpython_wrapper=True, no_cfunc_wrapper=True)(cut)
+    return str(made.inspect_llvm(made.signatures[0]))

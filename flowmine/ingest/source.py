@@ -15,6 +15,7 @@ from flowmine.ingest.capturegroups import Span
 from flowmine.ingest.captureread import Kept, Stored
 from flowmine.ingest.captureshelf import Shelf
 from flowmine.ingest.columns import Builder
+from flowmine.ingest.cutting import Compiled
 from flowmine.ingest.dedup import SeenIds, keys_of
 from flowmine.ingest.division import Division, Settings
 from flowmine.ingest.files import Input, find
@@ -213,7 +214,7 @@ class Source:
         if rows:
             yield from _cut(held, options.batch_rows, self.schema)
 
-    def divided(self, *, compiled: bool = False) -> Division | None:
+    def divided(self, *, compiled: Compiled = "no") -> Division | None:
         """Begin a reading that several readers do at once; None where events are chosen one by one.
 
         They use compiled code where that is wanted, can be had, and is of use: recorded captures have no lines.
@@ -222,7 +223,8 @@ class Source:
         if options.keep is not None:
             return None
         self._begin()
-        compiled = compiled and any(one.window is None for one in self._inputs)
+        if all(one.window is not None for one in self._inputs):
+            compiled = "no"
         settings = Settings(options.columns, options.dedup, options.strict, options.keep_query, compiled)
         return Division(
             self._inputs,

@@ -17,10 +17,13 @@ from importlib import import_module
 from multiprocessing import Pipe
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import flowmine
 from flowmine.arrow import is_command
+
+if TYPE_CHECKING:
+    from flowmine.ingest.cutting import Compiled
 
 __all__ = ["Reader", "Readers", "known_early", "weight", "worth", "worth_compiling"]
 
@@ -31,8 +34,10 @@ _WORK = (
 )
 _WORTH = 256 << 20
 """Bytes to be read for which a process of their own is worth its start."""
+_WORTH_LOADING = 64 << 20
+"""Bytes to be read by each process for which compiled code is worth the moment that it takes to load."""
 _WORTH_COMPILING = 640 << 20
-"""Bytes to be read by each process for which compiled code is worth the half of a second that it takes to load."""
+"""Bytes to be read by each process for which it may be compiled, which takes seconds, but once on a machine."""
 _EXPANDED = 8
 """Bytes that come of one that is compressed, at least: JSON of flows repeats itself more than that."""
 _OF_ARROW = "jemalloc_bg_thd"
@@ -159,7 +164,7 @@ class _Fork:
 class Readers:
     """Processes that wait to be told what to read, for one reading; a context that leaves none of them behind."""
 
-    def __init__(self, jobs: int, *, compiled: bool = False) -> None:
+    def __init__(self, jobs: int, *, compiled: "Compiled" = "no") -> None:
         """Start ``jobs`` processes, which will read by compiled code or not."""
         with ExitStack() as stack:
             self.slots = _nameless()
@@ -167,8 +172,7 @@ class Readers:
             stack.callback(os.close, self.slots)
             if _may_fork():
                 import_module(_SHARED)
-                if compiled:
-                    import_module(_CUTTING).load()
+                import_module(_CUTTING).load(compiled)
             with _deaf(signal.SIGINT):  # which they never hear, from their first moment on: this one does
                 self._each = [stack.enter_context(Reader(self.slots)) for _ in range(jobs)]
             self._stack = stack.pop_all()
@@ -223,9 +227,11 @@ def worth(size: int | None) -> int:
     return 1 if size is None else max(1, min(_cores(), size // _WORTH))
 
 
-def worth_compiling(size: int | None, jobs: int) -> bool:
-    """Tell whether so many bytes, read by ``jobs`` processes, are worth compiled code; not where that is not known."""
-    return size is not None and size // jobs >= _WORTH_COMPILING
+def worth_compiling(size: int | None, jobs: int) -> "Compiled":
+    """Tell which compiled code so many bytes, read by ``jobs`` processes, are worth; none where that is not known."""
+    if size is None or size // jobs < _WORTH_LOADING:
+        return "no"
+    return "made" if size // jobs >= _WORTH_COMPILING else "kept"
 
 
 def _cores() -> int:

@@ -39,7 +39,7 @@ def flowmine_all(path: str) -> dict[str, int]:
 
 def flowmine_without_numba(path: str) -> dict[str, int]:
     """Read as `flowmine_all` where the extra ``fast`` is not installed."""
-    sys.modules["numba"] = None  # type: ignore[assignment]
+    sys.modules["llvmlite"] = None  # type: ignore[assignment]
     return flowmine_all(path)
 
 

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowmine.ingest import compiled, kernel, lockstep, open_flows, stretches
+from flowmine.ingest import compiled, lockstep, machinecode, open_flows, stretches
 from flowmine.ingest.compiled import Cutter
 from flowmine.ingest.cutting import Cut, cutter, load
+from flowmine.ingest.machinecode import made
 from flowmine.ingest.stretches import KINDS, Stretches
 from flowmine.ledger import Ledger
 from tests.cluster import Capture, replay
@@ -28,7 +29,7 @@ _ETHERNET = {"source": "5d:4e:1f:9a:35:01", "destination": "0e:cf:11:2c:de:f2"}
 @pytest.fixture(scope="module", autouse=True, params=["numpy", "compiled"])
 def cut(request: pytest.FixtureRequest) -> Iterator[Cut]:
     """What cuts: with numpy, or compiled, for every test here."""
-    found: Cut = stretches.cut if request.param == "numpy" else Cutter().cut
+    found: Cut = stretches.cut if request.param == "numpy" else Cutter(made()).cut
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(lockstep, "cut", found)
         yield found
@@ -294,7 +295,7 @@ def _spelled(found: Stretches | None) -> Any:
 
 def test_compiled_code_cuts_as_numpy_does() -> None:
     """The same stretches, ports and others, block after block, of whatever lines and versions."""
-    compiled_cut = Cutter().cut
+    compiled_cut = Cutter(made()).cut
     for version in ("1.14", "1.19"):
         for system in sorted(SYSTEMS):
             lines = [*replay(SYSTEMS[system](), 600, Capture(version=version)), *_LINES.values()]
@@ -315,14 +316,14 @@ def test_compiled_code_cuts_broken_lines_as_numpy_does(broken: list[tuple[int, b
     for place, text in broken:
         line = line[:place] + text + line[place + len(text) :]
     data = _USUAL + line + _USUAL
-    made = _spelled(stretches.cut(data)), _spelled(Cutter().cut(data))
-    assert made[0] == made[1] or (None in made and data.count(b"\n") > 41)
+    both = _spelled(stretches.cut(data)), _spelled(Cutter(made()).cut(data))
+    assert both[0] == both[1] or (None in both and data.count(b"\n") > 41)
 
 
 def test_what_is_kept_begins_anew_where_it_gets_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many different stretches, and larger blocks, take no more memory than a block needs, and are cut the same."""
     monkeypatch.setattr(compiled, "_MOST", 40)
-    cutting, seen = Cutter(), []
+    cutting, seen = Cutter(made()), []
     for block in range(12):
         pods = [{"identity": 256 * block + n, "labels": [f"k8s:app=a{n}"]} for n in range(30)]
         data = b"".join(_hubble(n, source=pod) for n, pod in enumerate(pods)) * (1 + block % 3)
@@ -336,16 +337,15 @@ def test_what_is_kept_begins_anew_where_it_gets_too_much(monkeypatch: pytest.Mon
 
 def test_stretches_that_fall_on_each_other_are_told_apart() -> None:
     """In a table that is full but for one place, each stretch is found again by what it is."""
-    kept = np.zeros(400, np.uint8), np.zeros((17, 4), np.int64), np.zeros(16, np.int64), np.zeros(1, np.int64)
-    texts = [b"%03d-and-something-behind-it" % number for number in range(10)] + [b"%d" % n for n in range(5)]
-    block = np.frombuffer(b"".join(texts) + bytes(kernel.BEHIND), np.uint8)
-    stops = np.cumsum([len(text) for text in texts]).tolist()
+    data = b"".join(_hubble(n % 11, source={"identity": n % 11, "labels": ["k8s:app=a"]}) for n in range(40))
+    cutting = Cutter(made())
+    cutting._kept = kept = compiled._Kept(len(data))
+    kept.arrays[3][1] = 15
     for _ in range(2):
-        numbers = [
-            kernel._number(block, start, stop, *kept)
-            for start, stop in zip([0, *stops[:-1]], stops, strict=True)
-        ]
-        assert list(range(15)) == numbers
+        assert _spelled(stretches.cut(data)) == _spelled(cutting.cut(data))
+        assert len(kept) == 15
+    assert np.count_nonzero(kept.arrays[2]) == 15
+    assert not kept.arrays[2][16:].any()
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("no place to keep what was compiled")])
@@ -355,13 +355,14 @@ def test_without_compiled_code_numpy_cuts(
     """Where numba is not installed, or does not work, all is read all the same."""
     load.cache_clear()
     if error is None:
-        monkeypatch.setitem(sys.modules, "flowmine.ingest.compiled", None)
+        monkeypatch.setitem(sys.modules, "flowmine.ingest.machinecode", None)
     else:
-        monkeypatch.setattr(compiled, "Cutter", Mock(side_effect=error))
+        monkeypatch.setattr(machinecode, "made", Mock(side_effect=error))
     with caplog.at_level("INFO"):
-        assert cutter(compiled=True) is stretches.cut
+        assert cutter("made") is stretches.cut
     assert [f"not compiled: {error}"] * (error is not None) == caplog.messages
     load.cache_clear()
     monkeypatch.undo()
-    assert (True, stretches.cut) == (load(), cutter(compiled=False))
-    assert cutter(compiled=True) is not stretches.cut
+    assert (True, stretches.cut) == (load("made"), cutter("no"))
+    assert cutter("made") is not stretches.cut
+    assert cutter("kept") is not stretches.cut

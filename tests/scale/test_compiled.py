@@ -3,10 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from flowmine.ingest import cutting, open_flows
+from flowmine.ingest.cutting import Compiled
 from flowmine.scale import reading
 from flowmine.scale.readers import worth_compiling
 from tests.live.recording import recorded
@@ -18,12 +20,12 @@ import sys
 from flowmine.arrow import for_commands
 for_commands()
 from flowmine.scale import readers
-readers._WORTH_COMPILING = 0
+readers._WORTH_LOADING = readers._WORTH_COMPILING = 0
 from flowmine.cli import main
 try:
     main(sys.argv[1:])
 finally:
-    print("compiled" if "flowmine.ingest.kernel" in sys.modules else "not compiled", file=sys.stderr)
+    print("compiled" if "flowmine.ingest.machinecode" in sys.modules else "not compiled", file=sys.stderr)
 """
 
 
@@ -39,7 +41,7 @@ def flows(tmp_path: Path) -> Path:
 def test_the_answer_is_the_same(flows: Path, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """All tables have the same bytes, and the ledger tells the same."""
     plain = told(read(flows, jobs=jobs))
-    monkeypatch.setattr(reading, "worth_compiling", lambda *_: True)
+    monkeypatch.setattr(reading, "worth_compiling", lambda *_: "made")
     assert plain == told(read(flows, jobs=jobs))
 
 
@@ -59,14 +61,15 @@ def test_a_command_loads_it_before_its_processes_are_forked(flows: Path, command
 
 
 def test_little_and_what_is_recorded_are_not_worth_it(flows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two thirds of a gigabyte for each process are, where the size is known, and of lines."""
-    assert [False, False, True] == [worth_compiling(size, 2) for size in (None, (1280 << 20) - 1, 1280 << 20)]
+    """Loading is worth it from some megabytes for each process on, compiling from more, where the size is known."""
+    sizes = None, (128 << 20) - 1, 128 << 20, (1280 << 20) - 1, 1280 << 20
+    assert ["no", "no", "kept", "kept", "made"] == [worth_compiling(size, 2) for size in sizes]
     recorded(flows.parent / "out", flows)
-    for compiled in (False, True):
+    for compiled in get_args(Compiled):
         lines = open_flows(flows).divided(compiled=compiled)
         stored = open_flows(flows.parent / "out").divided(compiled=compiled)
         assert lines is not None
         assert stored is not None
-        assert (compiled, False) == (lines.settings.compiled, stored.settings.compiled)
-    monkeypatch.setattr(cutting, "load", lambda: pytest.fail("nothing is to be compiled"))
+        assert (compiled, "no") == (lines.settings.compiled, stored.settings.compiled)
+    monkeypatch.setattr(cutting, "load", lambda how: how != "no" and pytest.fail("nothing is to be compiled"))
     read(flows, jobs=1)

@@ -1,0 +1,140 @@
+"""`kernel.cut` as code of this machine: kept in a file of the user's cache, so that numba is needed but once.
+
+Numba takes seconds to compile it, and half a second and 100 MB to load what it compiled. The bare code is loaded by
+LLVM, which comes with numba, in a twentieth of that. The file is `flowmine/cut-….o` in `$XDG_CACHE_HOME` or `~/.cache`;
+its name tells of which kernel it was made, for which processor, by which LLVM. What another user owns or could have
+written to is not run, and neither is what is not whole.
+"""
+
+import ctypes
+import hashlib
+import logging
+import os
+import stat
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+
+from flowmine.outputs import write_whole
+
+__all__ = ["Function", "kept", "made"]
+
+_log = logging.getLogger(__name__)
+_NAME = "cut"
+_DIGEST = hashlib.sha256().digest_size
+
+
+class Function:
+    """`kernel.cut` in the memory of this process, called with the addresses of arrays in place of these."""
+
+    def __init__(self, code: bytes) -> None:
+        """Load an object file."""
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+        address, number = ctypes.c_void_p, ctypes.c_int64
+        prototype = ctypes.CFUNCTYPE(
+            ctypes.c_int32, address, address, address, number, number, *[address] * 7
+        )
+        self._call = prototype(self._engine.get_function_address(_NAME))
+
+    def __call__(self, *args: int) -> int:
+        """Return what the kernel returns. Raise RuntimeError where it raised something, which it never does."""
+        answer, raised = ctypes.c_int64(), ctypes.c_void_p()
+        if self._call(ctypes.byref(answer), ctypes.byref(raised), *args):
+            raise RuntimeError("compiled code failed")
+        return answer.value
+
+
+@cache
+def kept() -> Function | None:
+    """Return the function if its code was kept; None where it was not."""
+    path = _place()
+    code = _read(path)
+    if code is None:
+        return None
+    _log.debug("%s: loaded", path)
+    return Function(code)
+
+
+def made() -> Function:
+    """Return the function; where its code was not kept, compile and keep it.
+
+    Raise ImportError without numba, OSError where there is no place to keep it, and what numba raises.
+    """
+    if kept() is None:
+        path = _place()
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(path, b"", mode=0o600)  # before seconds are spent in vain
+        code = _compiled()
+        write_whole(path, hashlib.sha256(code).digest() + code, mode=0o600)
+        kept.cache_clear()
+    found = kept()
+    if found is None:
+        raise OSError(f"{_place()}: what was written there cannot be read")
+    return found
+
+
+def _compiled() -> bytes:
+    """Return the object file that numba and LLVM make."""
+    from flowmine.ingest.kernel import compiled
+
+    _log.info("compiling, once on this machine: it takes some seconds")
+    module = llvm.parse_assembly(compiled())
+    (function,) = (
+        each for each in module.functions if not each.is_declaration and each.linkage == llvm.Linkage.external
+    )
+    function.name = _NAME
+    return bytes(_machine().emit_object(module))
+
+
+def _machine() -> Any:
+    """Return what makes code; an engine takes it for its own."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=_features(),
+        opt=3,
+        reloc="pic",
+        codemodel="jitdefault",
+        jit=True,
+    )
+
+
+def _features() -> str:
+    try:
+        return str(llvm.get_host_cpu_features().flatten())
+    except RuntimeError:  # LLVM does not tell them of this processor
+        return ""
+
+
+def _place() -> Path:
+    """Return where the code for this machine is kept."""
+    text = files("flowmine").joinpath("ingest", "kernel.py").read_bytes()
+    about = "\0".join(
+        (llvmlite.__version__, llvm.get_default_triple(), llvm.get_host_cpu_name(), _features())
+    )
+    name = hashlib.sha256(text + about.encode()).hexdigest()[:32]
+    folder = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    caches = folder if folder.is_absolute() else Path.home() / ".cache"
+    return caches / "flowmine" / f"{_NAME}-{name}.o"
+
+
+def _read(path: Path) -> bytes | None:
+    """Return the code in a file, if it is there, is of this user, and is whole."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        status = os.fstat(handle)
+        if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o022:
+            return None
+        data = file.read()
+    code = data[_DIGEST:]
+    return code if code and hashlib.sha256(code).digest() == data[:_DIGEST] else None
