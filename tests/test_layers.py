@@ -36,8 +36,8 @@ HOMES = {
     "kubernetes": ("flowmine.cluster",),
     "dask": ("flowmine.scale",),
     "distributed": ("flowmine.scale",),
-    "numba": ("flowmine.ingest.kernel",),
-    "llvmlite": ("flowmine.ingest.kernel", "flowmine.ingest.machinecode"),
+    "numba": ("flowmine.ingest.kernel", "flowmine.ingest.kernelwords"),
+    "llvmlite": ("flowmine.ingest.kernelwords", "flowmine.ingest.machinecode"),
 }
 """Library -> the modules or packages that may import it."""
 

@@ -21,8 +21,8 @@ from flowmine.ingest.stretches import (
 
 __all__ = ["Cutter"]
 
-BEHIND = 64
-"""Zeros behind a block."""
+_BEHIND = 64
+"""Bytes that the compiled code may read behind the lines that it is given."""
 _ROW = 9
 """As in `kernel`: what is found of a line."""
 _LEAST = 128
@@ -43,7 +43,7 @@ class _Kept:
     def __init__(self, length: int) -> None:
         most = _MOST + len(KINDS) * (length // _LEAST + 1)
         self.arrays = (
-            np.empty(_KEPT + length + BEHIND, np.uint8),
+            np.empty(_KEPT + length + _BEHIND, np.uint8),
             np.zeros((most + 1, 4), np.int64),
             np.zeros(1 << (2 * most).bit_length(), np.int64),
             np.zeros(3, np.int64),
@@ -71,13 +71,14 @@ class _Kept:
 
 
 class _Room:
-    """A block of at most ``length`` bytes, which is written to, and what is found of its lines: for one after the other."""
+    """What is found of the lines of a block of at most ``length`` bytes: for one after the other."""
 
     def __init__(self, length: int) -> None:
         lines = length // _LEAST + 1
-        self.block: Bytes = np.empty(length + BEHIND, np.uint8)
+        self.length = length
         self.rows = np.empty((lines, _ROW), np.int64)
         self.times, self.uuids = np.empty((lines, TIME), np.uint8), np.empty((lines, UUID), np.uint8)
+        self.scratch: Bytes = np.empty(length + _BEHIND, np.uint8)
 
 
 class Cutter:
@@ -91,17 +92,18 @@ class Cutter:
     def cut(self, data: bytes) -> Stretches | None:
         """Return the stretches of a block; None where not even half of its lines are of the usual form, or one has two ends."""
         length = len(data)
-        if length + BEHIND > len(self._room.block):
+        if length > self._room.length:
             self._room = _Room(length + length // _MORE)
         if not self._kept.has_room(length):
             self._kept = _Kept(length + length // _MORE)
         kept, room = self._kept, self._room
-        room.block[:length], room.block[length : length + BEHIND] = np.frombuffer(data, np.uint8), 0
         head = HEAD_WITHOUT_UUID if data.find(b'","uuid":"', 0, _LOOK) < 0 else HEAD
         before = kept.used
-        found = (*kept.arrays, room.rows, room.times, room.uuids)
-        usual = self._function(room.block.ctypes.data, length, head, *(each.ctypes.data for each in found))
-        lines = int(kept.arrays[3][2])
+        last = data.rfind(b"\n", 0, max(0, length - _BEHIND)) + 1
+        usual, lines = self._lines(data, last, head, 0)
+        more, more_lines = self._lines(data[last:] + bytes(_BEHIND), length - last, head, usual)
+        room.rows[usual : usual + more, :2] += last
+        usual, lines = usual + more, lines + more_lines
         if has_line_end(kept.arrays[0][before : kept.used]):
             self._kept = _Kept(0)
             return None
@@ -111,3 +113,11 @@ class Cutter:
         uuids = room.uuids[:usual].copy() if head == HEAD else None
         numbers, ports = np.stack(codes).astype(np.int32), Ports(source, destination)
         return of_lines(data, (begins, ends), room.times[:usual].copy(), uuids, kept, numbers, ports)
+
+    def _lines(self, data: bytes, length: int, head: int, row: int) -> tuple[int, int]:
+        """Fill in rows for lines, from one row on; return how many, and how many lines there are."""
+        room, kept = self._room, self._kept.arrays
+        found = *kept, room.rows[row:], room.times[row:], room.uuids[row:], room.scratch
+        block = np.frombuffer(data, np.uint8)
+        usual = self._function(block.ctypes.data, length, head, *(each.ctypes.data for each in found))
+        return usual, int(kept[3][2])

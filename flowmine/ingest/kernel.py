@@ -1,6 +1,6 @@
 """What `stretches.cut` does, a line at a time, in code that numba compiles for the machine.
 
-A block is an array of bytes with 64 zeros at least behind its lines. Eight bytes are looked at together, as one number.
+A block is an array of bytes, of which 64 at least can be read behind its lines; it is not written to.
 
 Arrays are addresses here, of which nothing is known but the type, and rows stand one after the other: so the code
 needs nothing of numba when it runs (`machinecode`).
@@ -16,133 +16,66 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
 from numba import njit, types
-from numba.extending import intrinsic
 
-__all__ = ["BEHIND", "ROW", "cut"]
+from flowmine.ingest.kernelwords import (
+    HIGH,
+    ONES,
+    ZERO,
+    Bytes,
+    copy,
+    hash_of,
+    inner,
+    is_plain,
+    is_same,
+    stands,
+    text_of,
+    word_at,
+    word_of,
+)
 
-BEHIND = 64
-"""Zeros behind a block."""
+__all__ = ["compiled"]
+
 _HEAD, _TIME, _UUID = 95, 30, 36
 """As in `stretches`, whose own numbers, were they changed, would not make numba compile this anew."""
-ROW = 9
+_ROW = 9
 """What is found of a line: where it begins, and its last ``}``; the numbers of its five stretches; its two ports."""
 
-_Bytes: TypeAlias = npt.NDArray[np.uint8]
 _Numbers: TypeAlias = npt.NDArray[np.int64]
-_Word: TypeAlias = np.uint64
-_Text: TypeAlias = tuple[tuple[int, _Word], ...]
-"""A text of eight bytes or more: words that stand in it, and where."""
-
-
-def _word(text: bytes) -> _Word:
-    return np.uint64(int.from_bytes(text, "little"))
-
-
-def _text(text: bytes) -> _Text:
-    places = [*range(0, len(text) - 7, 8), *([len(text) - 8] if len(text) % 8 else [])]
-    return tuple((place, _word(text[place : place + 8])) for place in places)
-
-
-_ZERO, _ONES, _HIGH = _word(b""), _word(b"\1" * 8), _word(b"\x80" * 8)
-_BRACES, _QUOTES, _BACKSLASHES, _SPACES = (_word(char * 8) for char in (b"}", b'"', b"\\", b" "))
+_Kept: TypeAlias = tuple[Bytes, _Numbers, _Numbers, _Numbers]
+_BRACES = word_of(b"}" * 8)
 _L4, _SOURCE, _DESTINATION, _TAIL, _END, _NONE = range(6)
-_IS_L4, _IS_TAIL = _word(b'},"l4":{'), _word(b'},"Type"')
-_IS_SOURCE, _IS_DESTINATION = _text(b'},"source":{'), _text(b'},"destination":')
-_BEGIN, _THEN_UUID, _OUTER_TIME = _text(b'{"flow":{"time":"'), _text(b'","uuid":"'), _text(b',"time":"')
-_ETHERNET, _ETHERNET_TO = _text(b',"ethernet":{"source":"'), _text(b'","destination":"')
-_PORT, _TO_PORT = _text(b':{"source_port":'), _text(b',"destination_port":')
+_IS_L4, _IS_TAIL = word_of(b'},"l4":{'), word_of(b'},"Type"')
+_IS_SOURCE, _IS_DESTINATION = text_of(b'},"source":{'), text_of(b'},"destination":')
+_BEGIN, _THEN_UUID, _OUTER_TIME = text_of(b'{"flow":{"time":"'), text_of(b'","uuid":"'), text_of(b',"time":"')
+_ETHERNET, _ETHERNET_TO = text_of(b',"ethernet":{"source":"'), text_of(b'","destination":"')
+_PORT, _TO_PORT = text_of(b':{"source_port":'), text_of(b',"destination_port":')
 _IS_SOCKET, _SUMMARY, _OF_TCP, _OF_UDP = (
-    _text(text) for text in (b'e":"SOCK', b'","Summar', b'y":"TCP"', b'y":"UDP"')
+    text_of(text) for text in (b'e":"SOCK', b'","Summar', b'y":"TCP"', b'y":"UDP"')
 )
-_COOKIE, _CGROUP = _text(b'"socket_cookie":"'), _text(b'","cgroup_id":"')
+_COOKIE, _CGROUP = text_of(b'"socket_cookie":"'), text_of(b'","cgroup_id":"')
 _QUOTE, _COMMA, _CLOSE, _LINE_END, _NOUGHT, _NINE = b'",}\n09'
 _OTHER_PORT, _LAST_PORT, _DIGITS, _UNKNOWN = 0x31, 0xFFFF, 20, -1
 _START, _HASH, _ITS_SOURCE, _ITS_DESTINATION = range(4)
-_MIX = tuple(
-    np.uint64(factor)
-    for factor in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F)
-)
-_HALF = np.uint64(32)
 
 
-@intrinsic
-def _word_at(_: Any, block: Any, place: Any) -> Any:
-    """Return the eight bytes from a place on, the first the lowest."""
-
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        start = builder.bitcast(builder.gep(values[0], [values[1]]), ir.IntType(64).as_pointer())
-        return builder.load(start, align=1)
-
-    return types.uint64(block, types.int64), build
-
-
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _stands(block: _Bytes, place: int, text: _Text) -> bool:
-    """Tell whether a text stands at a place."""
-    different = _ZERO
-    for step, word in text:
-        different |= _word_at(block, place + step) ^ word
-    return different == _ZERO
-
-
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _same(block: _Bytes, place: int, other: _Bytes, start: int, count: int) -> bool:
-    """Tell whether as many bytes are the same."""
-    step = 0
-    if count < 8:
-        while step < count and block[place + step] == other[start + step]:
-            step += 1
-        return step == count
-    while step + 32 <= count:
-        different = _word_at(block, place + step) ^ _word_at(other, start + step)
-        for further in (8, 16, 24):
-            different |= _word_at(block, place + step + further) ^ _word_at(other, start + step + further)
-        if different != _ZERO:
-            return False
-        step += 32
-    while step + 8 <= count:
-        if _word_at(block, place + step) != _word_at(other, start + step):
-            return False
-        step += 8
-    return step == count or _word_at(block, place + count - 8) == _word_at(other, start + count - 8)
-
-
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _odd(word: _Word) -> _Word:
-    """Return the high bit of bytes that are not ASCII which JSON writes as it is: 0 where all are."""
-    quotes, backslashes = word ^ _QUOTES, word ^ _BACKSLASHES
-    found = ((quotes - _ONES) & ~quotes) | ((backslashes - _ONES) & ~backslashes) | (word - _SPACES)
-    return (found | (word + _ONES) | word) & _HIGH
-
-
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _plain(block: _Bytes, start: int, count: int) -> bool:
-    """Tell whether as many bytes, eight at least, are all ASCII that JSON writes as it is."""
-    found = _odd(_word_at(block, start + count - 8))
-    for place in range(start, start + count - 7, 8):
-        found |= _odd(_word_at(block, place))
-    return found == _ZERO
-
-
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _next_cut(block: _Bytes, place: int, length: int) -> tuple[int, int, int]:
+@inner
+def _next_cut(block: Bytes, place: int, length: int) -> tuple[int, int, int]:
     """Return where the next ``}`` is after which a line is cut or ends, its kind, and the last other one before it."""
     last = -1
     while place < length:
-        found = _word_at(block, place) ^ _BRACES
-        if (found - _ONES) & ~found & _HIGH == _ZERO:
+        found = word_at(block, place) ^ _BRACES
+        if (found - ONES) & ~found & HIGH == ZERO:
             place += 8
             continue
         while block[place] != _CLOSE:
             place += 1
-        word = _word_at(block, place)
+        word = word_at(block, place)
         if word == _IS_L4:
             return place, _L4, last
-        if word == _IS_SOURCE[0][1] and _stands(block, place, _IS_SOURCE):
+        if word == _IS_SOURCE[0][1] and stands(block, place, _IS_SOURCE):
             return place, _SOURCE, last
-        if word == _IS_DESTINATION[0][1] and _stands(block, place, _IS_DESTINATION):
+        if word == _IS_DESTINATION[0][1] and stands(block, place, _IS_DESTINATION):
             return place, _DESTINATION, last
         if word == _IS_TAIL:
             return place, _TAIL, last
@@ -153,53 +86,25 @@ def _next_cut(block: _Bytes, place: int, length: int) -> tuple[int, int, int]:
     return length, _NONE, last
 
 
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _line_end(block: _Bytes, place: int, kind: int, length: int) -> int:
+@inner
+def _line_end(block: Bytes, place: int, kind: int, length: int) -> int:
     """Return the ``}`` before the end of a line in which a cut is at a place; the end of the block if there is none."""
     while kind < _END:
         place, kind, _ = _next_cut(block, place + 1, length)
     return place
 
 
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _hash(block: _Bytes, start: int, stop: int) -> _Word:
-    one, two, three, four = np.uint64(stop - start), _MIX[1], _MIX[2], _MIX[3]
-    while start + 32 <= stop:
-        one = (one ^ _word_at(block, start)) * _MIX[0]
-        two = (two ^ _word_at(block, start + 8)) * _MIX[1]
-        three = (three ^ _word_at(block, start + 16)) * _MIX[2]
-        four = (four ^ _word_at(block, start + 24)) * _MIX[3]
-        one, two, three, four = (
-            one ^ one >> _HALF,
-            two ^ two >> _HALF,
-            three ^ three >> _HALF,
-            four ^ four >> _HALF,
-        )
-        start += 32
-    while start + 8 <= stop:
-        one = (one ^ _word_at(block, start)) * _MIX[0]
-        one ^= one >> _HALF
-        start += 8
-    if start < stop:
-        rest = _word_at(block, start) << np.uint64(8 * (8 - (stop - start)))
-        two = (two ^ rest) * _MIX[1]
-        two ^= two >> _HALF
-    mixed = (one ^ two * _MIX[2]) * _MIX[0] ^ (three ^ four * _MIX[3]) * _MIX[1]
-    return mixed ^ mixed >> _HALF
-
-
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _number(
-    block: _Bytes, start: int, stop: int, text: _Bytes, entries: _Numbers, table: _Numbers, count: _Numbers
-) -> int:
+@inner
+def _number(block: Bytes, start: int, stop: int, kept: _Kept) -> int:
     """Return the number of a stretch, which is kept if it is a new one."""
-    hashed, wide = np.int64(_hash(block, start, stop)), stop - start
+    text, entries, table, count = kept
+    hashed, wide = np.int64(hash_of(block, start, stop)), stop - start
     slot = hashed & count[1]
     while table[slot]:
         number = table[slot] - 1
         begins = entries[4 * number + _START]
         is_wide = entries[4 * number + 4 + _START] - begins == wide
-        if is_wide and entries[4 * number + _HASH] == hashed and _same(block, start, text, begins, wide):
+        if is_wide and entries[4 * number + _HASH] == hashed and is_same(block, start, text, begins, wide):
             return number
         slot = (slot + 1) & count[1]
     number = count[0]
@@ -213,33 +118,36 @@ def _number(
     return number
 
 
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _again(block: _Bytes, start: int, length: int, number: int, text: _Bytes, entries: _Numbers) -> int:
+@inner
+def _again(block: Bytes, start: int, length: int, number: int, text: Bytes, entries: _Numbers) -> int:
     """Return the last byte of a stretch that is the one of a number; -1 where it is not."""
     if number == _UNKNOWN:
         return -1
     begins = entries[4 * number + _START]
     wide = entries[4 * number + 4 + _START] - begins
-    if start + wide > length or not _same(block, start, text, begins, wide):
+    if start + wide > length or not is_same(block, start, text, begins, wide):
         return -1
     return start + wide - 1
 
 
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _overwrite_hardware(block: _Bytes, head: int, end: int) -> None:
-    """Overwrite hardware addresses; ``end`` is where their object ends, if there is one."""
+@inner
+def _without_hardware(block: Bytes, head: int, stop: int, end: int, scratch: Bytes) -> bool:
+    """Copy a head that has hardware addresses, and overwrite these; ``end`` is where their object ends, if there is one."""
     source, destination = end - 52, end - 18
     if end - head <= 75 or block[end - 1] != _QUOTE:
-        return
-    if not (_stands(block, source - 23, _ETHERNET) and _stands(block, destination - 17, _ETHERNET_TO)):
-        return
-    if _plain(block, source, 17) and _plain(block, destination, 17):
-        for step in range(17):
-            block[source + step] = block[destination + step] = _NOUGHT
+        return False
+    if not (stands(block, source - 23, _ETHERNET) and stands(block, destination - 17, _ETHERNET_TO)):
+        return False
+    if not (is_plain(block, source, 17) and is_plain(block, destination, 17)):
+        return False
+    copy(block, head, stop, scratch)
+    for step in range(17):
+        scratch[source - head + step] = scratch[destination - head + step] = _NOUGHT
+    return True
 
 
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _port(block: _Bytes, place: int) -> tuple[int, int]:
+@inner
+def _port(block: Bytes, place: int) -> tuple[int, int]:
     """Return the port that stands at a place, and how many digits it has; 0 where there is none."""
     value: Any = 0
     wide = 0
@@ -251,33 +159,34 @@ def _port(block: _Bytes, place: int) -> tuple[int, int]:
     return value, wide
 
 
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _overwrite(block: _Bytes, start: int, wide: int) -> None:
+@inner
+def _overwrite(scratch: Bytes, start: int, wide: int) -> None:
     for place in range(start, start + wide):
-        block[place] = _OTHER_PORT
+        scratch[place] = _OTHER_PORT
 
 
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _overwrite_ports(block: _Bytes, first: int, second: int) -> tuple[int, int]:
-    """Read the two ports of TCP and UDP, and overwrite them; -1 and -1 where they are not."""
-    place = first + 29
-    if second - first <= 51 or not _stands(block, place - 16, _PORT):
+@inner
+def _without_ports(block: Bytes, l4: int, stop: int, scratch: Bytes) -> tuple[int, int]:
+    """Read the two ports of TCP and UDP, copy what they stand in, and overwrite them; -1 and -1 where they are not."""
+    place = l4 + 27
+    if stop - l4 <= 50 or not stands(block, place - 16, _PORT):
         return -1, -1
     source, wide = _port(block, place)
-    if not source or not _stands(block, place + wide, _TO_PORT):
+    if not source or not stands(block, place + wide, _TO_PORT):
         return -1, -1
     other = place + wide + 20
     destination, other_wide = _port(block, other)
     behind = block[other + other_wide]
     if not destination or (behind != _COMMA and behind != _CLOSE):
         return -1, -1
-    _overwrite(block, place, wide)
-    _overwrite(block, other, other_wide)
+    copy(block, l4, stop, scratch)
+    _overwrite(scratch, place - l4, wide)
+    _overwrite(scratch, other - l4, other_wide)
     return source, destination
 
 
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _digits(block: _Bytes, stop: int) -> int:
+@inner
+def _digits(block: Bytes, stop: int) -> int:
     """Return how many digits stand before a place, at most as many as 64 bits have."""
     wide = 0
     while wide < _DIGITS and _NOUGHT <= block[stop - wide - 1] <= _NINE:
@@ -285,35 +194,39 @@ def _digits(block: _Bytes, stop: int) -> int:
     return wide
 
 
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _overwrite_cookies(block: _Bytes, tail: int, closing: int) -> None:
-    """Overwrite the numbers of sockets; ``closing`` is where the flow ends."""
-    if closing - tail <= 150 or not _stands(block, tail + 4, _IS_SOCKET):
-        return
-    if not (_stands(block, closing - 8, _OF_TCP) or _stands(block, closing - 8, _OF_UDP)):
-        return
+@inner
+def _without_cookies(block: Bytes, tail: int, stop: int, closing: int, scratch: Bytes) -> bool:
+    """Copy a tail that has numbers of sockets, and overwrite these; ``closing`` is where the flow ends."""
+    if closing - tail <= 150 or not stands(block, tail + 4, _IS_SOCKET):
+        return False
+    if not (stands(block, closing - 8, _OF_TCP) or stands(block, closing - 8, _OF_UDP)):
+        return False
     group = _digits(block, closing - 17)
     place = closing - 17 - group
-    if not group or not _stands(block, closing - 17, _SUMMARY) or not _stands(block, place - 15, _CGROUP):
-        return
+    if not group or not stands(block, closing - 17, _SUMMARY) or not stands(block, place - 15, _CGROUP):
+        return False
     cookie = _digits(block, place - 15)
-    if cookie and _stands(block, place - 15 - cookie - 17, _COOKIE):
-        _overwrite(block, place - 15 - cookie, cookie)
-        _overwrite(block, place, group)
+    if not cookie or not stands(block, place - 15 - cookie - 17, _COOKIE):
+        return False
+    copy(block, tail, stop, scratch)
+    _overwrite(scratch, place - 15 - cookie - tail, cookie)
+    _overwrite(scratch, place - tail, group)
+    return True
 
 
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@inner
 def _line(
-    block: _Bytes,
+    block: Bytes,
     begin: int,
     length: int,
     head: int,
-    kept: tuple[_Bytes, _Numbers, _Numbers, _Numbers],
+    kept: _Kept,
     rows: _Numbers,
     row: int,
+    scratch: Bytes,
 ) -> tuple[int, bool]:
     """Return the ``}`` before the end of the line, and whether it is of the usual form: then its row is filled in."""
-    text, entries, table, count = kept
+    text, entries, _, _ = kept
     at_l4, kind, inside = _next_cut(block, begin, length)
     start = begin + head
     if kind != _L4 or start >= at_l4 or not _begins(block, begin, head):
@@ -321,73 +234,83 @@ def _line(
     at_source, kind, _ = _next_cut(block, at_l4 + 1, length)
     if kind != _SOURCE:
         return _line_end(block, at_source, kind, length), False
-    _overwrite_hardware(block, start, inside)
-    of_head = _number(block, start, at_l4 + 1, text, entries, table, count)
+    if _without_hardware(block, start, at_l4 + 1, inside, scratch):
+        of_head = _number(scratch, 0, at_l4 + 1 - start, kept)
+    else:
+        of_head = _number(block, start, at_l4 + 1, kept)
     source, destination = entries[4 * of_head + _ITS_SOURCE], entries[4 * of_head + _ITS_DESTINATION]
     at_destination = _again(block, at_source + 2, length, source, text, entries)
-    if at_destination < 0 or not _stands(block, at_destination, _IS_DESTINATION):
+    if at_destination < 0 or not stands(block, at_destination, _IS_DESTINATION):
         at_destination, kind, _ = _next_cut(block, at_source + 1, length)
         if kind != _DESTINATION:
             return _line_end(block, at_destination, kind, length), False
-        source = _number(block, at_source + 2, at_destination + 1, text, entries, table, count)
+        source = _number(block, at_source + 2, at_destination + 1, kept)
         entries[4 * of_head + _ITS_SOURCE] = source
     at_tail = _again(block, at_destination + 2, length, destination, text, entries)
-    if at_tail < 0 or _word_at(block, at_tail) != _IS_TAIL:
+    if at_tail < 0 or word_at(block, at_tail) != _IS_TAIL:
         at_tail, kind, _ = _next_cut(block, at_destination + 1, length)
         if kind != _TAIL:
             return _line_end(block, at_tail, kind, length), False
-        destination = _number(block, at_destination + 2, at_tail + 1, text, entries, table, count)
+        destination = _number(block, at_destination + 2, at_tail + 1, kept)
         entries[4 * of_head + _ITS_DESTINATION] = destination
     end, kind, closing = _next_cut(block, at_tail + 1, length)
     if kind != _END or at_tail + 2 >= end - 40 or not _ends(block, begin, end):
         return _line_end(block, end, kind, length), False
-    rows[ROW * row + 7], rows[ROW * row + 8] = _overwrite_ports(block, at_l4, at_source)
-    _overwrite_cookies(block, at_tail + 2, closing)
-    rows[ROW * row + 0], rows[ROW * row + 1], rows[ROW * row + 2] = begin, end, of_head
-    rows[ROW * row + 3] = _number(block, at_l4 + 2, at_source + 1, text, entries, table, count)
-    rows[ROW * row + 4], rows[ROW * row + 5] = source, destination
-    rows[ROW * row + 6] = _number(block, at_tail + 2, end - 40, text, entries, table, count)
+    rows[_ROW * row], rows[_ROW * row + 1], rows[_ROW * row + 2] = begin, end, of_head
+    rows[_ROW * row + 4], rows[_ROW * row + 5] = source, destination
+    first, second = _without_ports(block, at_l4 + 2, at_source + 1, scratch)
+    rows[_ROW * row + 7], rows[_ROW * row + 8] = first, second
+    if first < 0:
+        rows[_ROW * row + 3] = _number(block, at_l4 + 2, at_source + 1, kept)
+    else:
+        rows[_ROW * row + 3] = _number(scratch, 0, at_source - at_l4 - 1, kept)
+    if _without_cookies(block, at_tail + 2, end - 40, closing, scratch):
+        rows[_ROW * row + 6] = _number(scratch, 0, end - at_tail - 42, kept)
+    else:
+        rows[_ROW * row + 6] = _number(block, at_tail + 2, end - 40, kept)
     return end, True
 
 
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _begins(block: _Bytes, begin: int, head: int) -> bool:
+@inner
+def _begins(block: Bytes, begin: int, head: int) -> bool:
     """Tell whether a line begins in the usual way: with its time, and its uuid if there is place for it."""
-    if not (_stands(block, begin, _BEGIN) and _plain(block, begin + 17, _TIME)):
+    if not (stands(block, begin, _BEGIN) and is_plain(block, begin + 17, _TIME)):
         return False
-    if head == _HEAD and not (_stands(block, begin + 47, _THEN_UUID) and _plain(block, begin + 57, _UUID)):
+    if head == _HEAD and not (stands(block, begin + 47, _THEN_UUID) and is_plain(block, begin + 57, _UUID)):
         return False
     return bool(block[begin + head - 2] == _QUOTE and block[begin + head - 1] == _COMMA)
 
 
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def _ends(block: _Bytes, begin: int, end: int) -> bool:
+@inner
+def _ends(block: Bytes, begin: int, end: int) -> bool:
     """Tell whether a line ends with the very time that it begins with."""
-    if not (_stands(block, end - 40, _OUTER_TIME) and block[end - 1] == _QUOTE):
+    if not (stands(block, end - 40, _OUTER_TIME) and block[end - 1] == _QUOTE):
         return False
-    return _same(block, begin + 17, block, end - 31, _TIME)
+    return is_same(block, begin + 17, block, end - 31, _TIME)
 
 
 def cut(
-    block: _Bytes,
+    block: Bytes,
     length: int,
     head: int,
-    text: _Bytes,
+    text: Bytes,
     entries: _Numbers,
     table: _Numbers,
     count: _Numbers,
     rows: _Numbers,
-    times: _Bytes,
-    uuids: _Bytes,
+    times: Bytes,
+    uuids: Bytes,
+    scratch: Bytes,
 ) -> int:
     """Fill in a row, the time and the uuid of each line of the usual form; return how many these are.
 
-    ``head`` is where heads begin in their lines. Numbers of a line's own are overwritten in the block.
+    ``head`` is where heads begin in their lines. ``scratch`` is as long as the block at least: for stretches that have
+    numbers of their line's own, which are overwritten there.
     """
     kept = text, entries, table, count
     usual = lines = begin = 0
     while begin < length:
-        end, found = _line(block, begin, length, head, kept, rows, usual)
+        end, found = _line(block, begin, length, head, kept, rows, usual, scratch)
         if end >= length:
             break
         lines += 1
@@ -406,6 +329,6 @@ def cut(
 def compiled() -> str:
     """Compile `cut`; return it in the language of LLVM. That takes some seconds."""
     bytes_, numbers, number = types.CPointer(types.uint8), types.CPointer(types.int64), types.int64
-    signature = number(bytes_, number, number, bytes_, numbers, numbers, numbers, numbers, bytes_, bytes_)
+    signature = number(bytes_, number, number, bytes_, numbers, numbers, numbers, numbers, *[bytes_] * 3)
     made = njit(signature, no_cpython_wrapper=True, no_cfunc_wrapper=True)(cut)
     return str(made.inspect_llvm(made.signatures[0]))

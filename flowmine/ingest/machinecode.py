@@ -38,7 +38,7 @@ class Function:
         self._engine.finalize_object()
         address, number = ctypes.c_void_p, ctypes.c_int64
         prototype = ctypes.CFUNCTYPE(
-            ctypes.c_int32, address, address, address, number, number, *[address] * 7
+            ctypes.c_int32, address, address, address, number, number, *[address] * 8
         )
         self._call = prototype(self._engine.get_function_address(_NAME))
 
@@ -115,7 +115,8 @@ def _features() -> str:
 
 def _place() -> Path:
     """Return where the code for this machine is kept."""
-    text = files("flowmine").joinpath("ingest", "kernel.py").read_bytes()
+    home = files("flowmine").joinpath("ingest")
+    text = b"".join(home.joinpath(name).read_bytes() for name in ("kernel.py", "kernelwords.py"))
     about = "\0".join(
         (llvmlite.__version__, llvm.get_default_triple(), llvm.get_host_cpu_name(), _features())
     )

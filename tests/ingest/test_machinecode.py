@@ -120,4 +120,4 @@ def test_code_that_fails_is_an_error(place: Path, monkeypatch: pytest.MonkeyPatc
     found = made()
     monkeypatch.setattr(found, "_call", lambda *_: -1)
     with pytest.raises(RuntimeError, match="failed"):
-        found(*[0] * 10)
+        found(*[0] * 11)
