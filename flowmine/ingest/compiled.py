@@ -31,6 +31,8 @@ _KEPT = 16 << 20
 """Bytes of stretches that are kept from block to block, at most."""
 _MOST = 1 << 15
 """Stretches that are kept from block to block, at most."""
+_TABLE = 1 << 12
+"""Places in the table of stretches that are used at first; more are, as there are more stretches."""
 _MORE = 8
 """Room is made for blocks that are longer by such a part: they end with a line, and so are not all of one length."""
 _LOOK = 1 << 16
@@ -46,9 +48,8 @@ class _Kept:
             np.empty(_KEPT + length + _BEHIND, np.uint8),
             np.zeros((most + 1, 4), np.int64),
             np.zeros(1 << (2 * most).bit_length(), np.int64),
-            np.zeros(3, np.int64),
+            np.array([0, _TABLE - 1, 0]),
         )
-        self.arrays[3][1] = len(self.arrays[2]) - 1
         self._length = length
 
     def has_room(self, length: int) -> bool:

@@ -8,8 +8,9 @@ needs nothing of numba when it runs (`machinecode`).
 Stretches are kept: ``text`` has them one after the other, and each has four numbers in ``entries``: where it begins
 (and the next one, where it ends), a hash of it, and, if it is a head, the source and the destination that came with it
 last. These nearly always come with it again: so they need neither be searched for where they end nor be hashed, but
-only compared. ``table`` finds a stretch by its hash: a power of two of numbers, plus one; 0 is free. ``count`` has
-three numbers: how many stretches there are, the highest place in ``table``, and how many lines the last block had.
+only compared. ``table`` finds a stretch by its hash: numbers, plus one; 0 is free. Of it a power of two is used, more the more
+stretches there are. ``count`` has three numbers: how many stretches there are, the last place in ``table`` that is used,
+and how many lines the last block had.
 """
 
 from typing import Any, TypeAlias
@@ -115,7 +116,22 @@ def _number(block: Bytes, start: int, stop: int, kept: _Kept) -> int:
     entries[4 * number + _HASH] = hashed
     entries[4 * number + _ITS_SOURCE] = entries[4 * number + _ITS_DESTINATION] = _UNKNOWN
     entries[4 * number + 4 + _START] = begins + wide
+    if 2 * number > count[1]:
+        _spread(entries, table, count)
     return number
+
+
+@inner
+def _spread(entries: _Numbers, table: _Numbers, count: _Numbers) -> None:
+    """Use twice as much of the table: it is half full."""
+    count[1] = last = 2 * count[1] + 1
+    for slot in range(last + 1):
+        table[slot] = 0
+    for number in range(count[0]):
+        slot = entries[4 * number + _HASH] & last
+        while table[slot]:
+            slot = (slot + 1) & last
+        table[slot] = number + 1
 
 
 @inner

@@ -335,17 +335,19 @@ def test_what_is_kept_begins_anew_where_it_gets_too_much(monkeypatch: pytest.Mon
     assert max(map(len, seen)) < 200
 
 
-def test_stretches_that_fall_on_each_other_are_told_apart() -> None:
-    """In a table that is full but for one place, each stretch is found again by what it is."""
-    data = b"".join(_hubble(n % 11, source={"identity": n % 11, "labels": ["k8s:app=a"]}) for n in range(40))
-    cutting = Cutter(made())
-    cutting._kept = kept = compiled._Kept(len(data))
-    kept.arrays[3][1] = 15
-    for _ in range(2):
+def test_stretches_that_fall_on_each_other_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a table that is half full, and after more of it is used, each stretch is found again by what it is."""
+    monkeypatch.setattr(compiled, "_TABLE", 4)
+    cutting, places = Cutter(made()), set()
+    for most in range(1, 100):
+        pods = [{"identity": n % most, "labels": ["k8s:app=a"]} for n in range(120)]
+        data = b"".join(_hubble(n, source=pod) for n, pod in enumerate(pods))
         assert _spelled(stretches.cut(data)) == _spelled(cutting.cut(data))
-        assert len(kept) == 15
-    assert np.count_nonzero(kept.arrays[2]) == 15
-    assert not kept.arrays[2][16:].any()
+        _, _, table, (count, last, _) = cutting._kept.arrays
+        assert np.sort(table[: last + 1]).tolist() == [0] * (last + 1 - count) + [*range(1, count + 1)]
+        assert not table[last + 1 :].any()
+        places.add(last + 1)
+    assert {8, 16, 32, 64, 128, 256} >= places >= {16, 32, 64, 128, 256}
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("no place to keep what was compiled")])
