@@ -1,6 +1,8 @@
 """Count an event once though two exporters wrote it: equal uuids within a bounded window."""
 
+from collections.abc import Callable
 from hashlib import blake2b
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,9 @@ __all__ = ["SeenIds", "keys_of"]
 
 _Keys = npt.NDArray[np.uint64]
 _Mask = npt.NDArray[np.bool_]
+
+FirstSeen: TypeAlias = Callable[..., int]
+"""Compiled code (`kernel.first_seen`)."""
 
 _UUID_LENGTH = 36
 _FACTORS = np.array(
@@ -64,14 +69,14 @@ class SeenIds:
     (32 MB for a window of 2^20), and a quarter of one.
     """
 
-    def __init__(self, window: int = 1 << 20) -> None:
-        """Make an empty set; ``window`` is a power of two."""
+    def __init__(self, window: int = 1 << 20, first_seen: FirstSeen | None = None) -> None:
+        """Make an empty set; ``window`` is a power of two, ``first_seen`` compiled code to be used, if there is any."""
         if window & (window - 1):
             raise ValueError(f"window must be a power of two, not {window}")
         self._window, self._step = window, min(1 << 14, max(1, window // 64))
         self._current, self._previous = np.zeros(0, np.uint64), np.zeros(0, np.uint64)
         self._owners = np.zeros(0, np.uint16)
-        self._held = 0
+        self._held, self._compiled = 0, first_seen
 
     def first_seen(self, keys: _Keys) -> _Mask:
         """Return for each key whether it is new, in order, and remember it; key 0 is always new."""
@@ -88,6 +93,12 @@ class SeenIds:
             self._held = 0
         if not len(self._current):
             self._current = np.zeros(2 * self._window, np.uint64)
+        if self._compiled is not None:
+            found = np.empty(len(keys), bool)
+            where = self._previous, self._current, keys, found
+            sizes = len(self._previous), len(self._current), len(keys)
+            self._held += self._compiled(*(each.ctypes.data for each in where), *sizes)
+            return found
         if not len(self._owners):
             self._owners = np.zeros(2 * self._window, np.uint16)
         asked = np.flatnonzero((keys != 0) & ~_contains(self._previous, keys))

@@ -21,8 +21,6 @@ from flowmine.ingest.capturegroups import Group, Groups
 from flowmine.ingest.captureread import Kept, Stored
 from flowmine.ingest.captureshelf import Shelf
 from flowmine.ingest.columns import Builder
-from flowmine.ingest.cutting import Compiled, cutter
-from flowmine.ingest.dedup import SeenIds
 from flowmine.ingest.files import Input
 from flowmine.ingest.folding import Fold, Folds, Ints, TellingPorts
 from flowmine.ingest.fresh import passed_on, repeatable_keys
@@ -33,6 +31,7 @@ from flowmine.ingest.ranges import Range, blocks_of
 from flowmine.ingest.shapes import decoders, fields_of
 from flowmine.ingest.slots import Slot, Slots, blocks_in
 from flowmine.ingest.stretchrows import StretchRows
+from flowmine.ingest.whichcode import Compiled, cutter, seen_ids
 from flowmine.ledger import Ledger
 from flowmine.schema import FLOWS
 
@@ -208,7 +207,7 @@ class Division:
         self.settings = settings
         self._inputs, self._ledger, self._endpoints = inputs, ledger, endpoints
         self._want, self._progress = replace(want, ranges=True, stretches=False), progress
-        self._seen = SeenIds()
+        self._seen = seen_ids(settings.compiled)
         self._totals = [Share(ledger) for _ in inputs]
         self._kept: list[dict[str, pa.Table]] = []
         self._shelf = Shelf(endpoints, ledger, None, (), self._kept)

@@ -1,4 +1,4 @@
-"""What `stretches.cut` does, a line at a time, in code that numba compiles for the machine.
+"""What `stretches.cut` and `dedup.SeenIds` do, one by one, in code that numba compiles for the machine.
 
 A block is an array of bytes, of which 64 at least can be read behind its lines; it is not written to.
 
@@ -43,6 +43,7 @@ _ROW = 9
 """What is found of a line: where it begins, and its last ``}``; the numbers of its five stretches; its two ports."""
 
 _Numbers: TypeAlias = npt.NDArray[np.int64]
+_Keys: TypeAlias = npt.NDArray[np.uint64]
 _Kept: TypeAlias = tuple[Bytes, _Numbers, _Numbers, _Numbers]
 _BRACES = word_of(b"}" * 8)
 _L4, _SOURCE, _DESTINATION, _TAIL, _END, _NONE = range(6)
@@ -342,9 +343,50 @@ def cut(
     return usual
 
 
-def compiled() -> str:
-    """Compile `cut`; return it in the language of LLVM. That takes some seconds."""
-    bytes_, numbers, number = types.CPointer(types.uint8), types.CPointer(types.int64), types.int64
-    signature = number(bytes_, number, number, bytes_, numbers, numbers, numbers, numbers, *[bytes_] * 3)
-    made = njit(signature, no_cpython_wrapper=True, no_cfunc_wrapper=True)(cut)
-    return str(made.inspect_llvm(made.signatures[0]))
+def first_seen(
+    previous: _Keys, current: _Keys, keys: _Keys, new: Bytes, previous_size: int, size: int, count: int
+) -> int:
+    """Tell of each key whether it is in neither of two tables, and put it into the current one; return of how many.
+
+    As `dedup.SeenIds` without compiled code: tables have a power of two of places, half of them free (the previous one
+    may have none), 0 is free, and a key of 0 is always new.
+    """
+    held = 0
+    for at in range(count):
+        key = keys[at]
+        new[at] = 1
+        if key != ZERO and _is_in(previous, previous_size, key):
+            new[at] = 0
+        elif key != ZERO:
+            slot = np.int64(key & np.uint64(size - 1))
+            while current[slot] != ZERO and current[slot] != key:
+                slot = (slot + 1) & (size - 1)
+            if current[slot] == key:
+                new[at] = 0
+            else:
+                current[slot] = key
+                held += 1
+    return held
+
+
+@inner
+def _is_in(table: _Keys, size: int, key: np.uint64) -> bool:
+    if not size:
+        return False
+    slot = np.int64(key & np.uint64(size - 1))
+    while table[slot] != ZERO and table[slot] != key:
+        slot = (slot + 1) & (size - 1)
+    return bool(table[slot] == key)
+
+
+def compiled() -> dict[str, str]:
+    """Compile `cut` and `first_seen`; return each in the language of LLVM. That takes some seconds."""
+    bytes_, numbers, keys = map(types.CPointer, (types.uint8, types.int64, types.uint64))
+    number = types.int64
+    of_cut = bytes_, number, number, bytes_, *[numbers] * 4, *[bytes_] * 3
+    of_seen = *[keys] * 3, bytes_, *[number] * 3
+    found = {}
+    for function, arguments in ((cut, of_cut), (first_seen, of_seen)):
+        made = njit(number(*arguments), no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+        found[function.__name__] = str(made.inspect_llvm(made.signatures[0]))
+    return found

@@ -1,7 +1,7 @@
-"""`kernel.cut` as code of this machine: kept in a file of the user's cache, so that numba is needed but once.
+"""`kernel` as code of this machine: kept in a file of the user's cache, so that numba is needed but once.
 
 Numba takes seconds to compile it, and half a second and 100 MB to load what it compiled. The bare code is loaded by
-LLVM, which comes with numba, in a twentieth of that. The file is `flowmine/cut-….o` in `$XDG_CACHE_HOME` or `~/.cache`;
+LLVM, which comes with numba, in a twentieth of that. The file is `flowmine/kernel-….o` in `$XDG_CACHE_HOME` or `~/.cache`;
 its name tells of which kernel it was made, for which processor, by which LLVM. What another user owns or could have
 written to is not run, and neither is what is not whole.
 """
@@ -11,58 +11,70 @@ import hashlib
 import logging
 import os
 import stat
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import llvmlite
 import llvmlite.binding as llvm
 
 from flowmine.outputs import write_whole
 
-__all__ = ["Function", "kept", "made"]
+__all__ = ["Code", "Function", "kept", "made"]
+
+Function: TypeAlias = Callable[..., int]
 
 _log = logging.getLogger(__name__)
-_NAME = "cut"
+_TYPES = {"a": ctypes.c_void_p, "p": ctypes.c_int64}
+"""An address, and a plain number."""
 _DIGEST = hashlib.sha256().digest_size
 
 
-class Function:
-    """`kernel.cut` in the memory of this process, called with the addresses of arrays in place of these."""
+class Code:
+    """`kernel.cut` and `kernel.first_seen` in the memory of this process.
+
+    They are called with the addresses of arrays in place of these, and return what the kernel returns.
+    """
 
     def __init__(self, code: bytes) -> None:
         """Load an object file."""
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
-        address, number = ctypes.c_void_p, ctypes.c_int64
-        prototype = ctypes.CFUNCTYPE(
-            ctypes.c_int32, address, address, address, number, number, *[address] * 8
-        )
-        self._call = prototype(self._engine.get_function_address(_NAME))
+        self.cut = self._function("cut", "appaaaaaaaa")
+        self.first_seen = self._function("first_seen", "aaaappp")
 
-    def __call__(self, *args: int) -> int:
-        """Return what the kernel returns. Raise RuntimeError where it raised something, which it never does."""
-        answer, raised = ctypes.c_int64(), ctypes.c_void_p()
-        if self._call(ctypes.byref(answer), ctypes.byref(raised), *args):
-            raise RuntimeError("compiled code failed")
-        return answer.value
+    def _function(self, name: str, arguments: str) -> Function:
+        """Return a function with arguments of some types; RuntimeError is raised if it raises something, which none does."""
+        prototype = ctypes.CFUNCTYPE(ctypes.c_int32, *(_TYPES[letter] for letter in "aa" + arguments))
+        call = prototype(self._engine.get_function_address(name))
+
+        def function(*given: int) -> int:
+            if len(given) != len(arguments):
+                raise TypeError(f"{name} takes {len(arguments)} arguments, not {len(given)}")
+            answer, raised = ctypes.c_int64(), ctypes.c_void_p()
+            if call(ctypes.byref(answer), ctypes.byref(raised), *given):
+                raise RuntimeError(f"{name} failed")
+            return answer.value
+
+        return function
 
 
 @cache
-def kept() -> Function | None:
-    """Return the function if its code was kept; None where it was not."""
+def kept() -> Code | None:
+    """Return the code if it was kept; None where it was not."""
     path = _place()
     code = _read(path)
     if code is None:
         return None
     _log.debug("%s: loaded", path)
-    return Function(code)
+    return Code(code)
 
 
-def made() -> Function:
-    """Return the function; where its code was not kept, compile and keep it.
+def made() -> Code:
+    """Return the code; where it was not kept, compile and keep it.
 
     Raise ImportError without numba, OSError where there is no place to keep it, and what numba raises.
     """
@@ -84,11 +96,16 @@ def _compiled() -> bytes:
     from flowmine.ingest.kernel import compiled
 
     _log.info("compiling, once on this machine: it takes some seconds")
-    module = llvm.parse_assembly(compiled())
-    (function,) = (
-        each for each in module.functions if not each.is_declaration and each.linkage == llvm.Linkage.external
-    )
-    function.name = _NAME
+    module = llvm.parse_assembly("")
+    for name, text in compiled().items():
+        part = llvm.parse_assembly(text)
+        (function,) = (
+            each
+            for each in part.functions
+            if not each.is_declaration and each.linkage == llvm.Linkage.external
+        )
+        function.name = name
+        module.link_in(part)
     return bytes(_machine().emit_object(module))
 
 
@@ -123,7 +140,7 @@ def _place() -> Path:
     name = hashlib.sha256(text + about.encode()).hexdigest()[:32]
     folder = Path(os.environ.get("XDG_CACHE_HOME", ""))
     caches = folder if folder.is_absolute() else Path.home() / ".cache"
-    return caches / "flowmine" / f"{_NAME}-{name}.o"
+    return caches / "flowmine" / f"kernel-{name}.o"
 
 
 def _read(path: Path) -> bytes | None:

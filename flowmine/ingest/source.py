@@ -15,7 +15,6 @@ from flowmine.ingest.capturegroups import Span
 from flowmine.ingest.captureread import Kept, Stored
 from flowmine.ingest.captureshelf import Shelf
 from flowmine.ingest.columns import Builder
-from flowmine.ingest.cutting import Compiled
 from flowmine.ingest.dedup import SeenIds, keys_of
 from flowmine.ingest.division import Division, Settings
 from flowmine.ingest.files import Input, find
@@ -26,6 +25,7 @@ from flowmine.ingest.lockstep import Want, in_step
 from flowmine.ingest.shapes import decoders, fields_of
 from flowmine.ingest.structrows import StructRows
 from flowmine.ingest.times import nanoseconds
+from flowmine.ingest.whichcode import Compiled
 from flowmine.ledger import Ledger
 from flowmine.schema import FLOWS
 
@@ -142,6 +142,11 @@ class Source:
         return [(one.size, one.compressed) for one in self._inputs]
 
     @property
+    def is_recorded(self) -> bool:
+        """Whether all inputs are windows of recorded captures."""
+        return all(one.window is not None for one in self._inputs)
+
+    @property
     def ledger(self) -> Ledger:
         """The completeness of the last reading, or of the one going on."""
         return self._ledger
@@ -217,14 +222,12 @@ class Source:
     def divided(self, *, compiled: Compiled = "no") -> Division | None:
         """Begin a reading that several readers do at once; None where events are chosen one by one.
 
-        They use compiled code where that is wanted, can be had, and is of use: recorded captures have no lines.
+        They use compiled code where that is wanted and can be had.
         """
         options = self._options
         if options.keep is not None:
             return None
         self._begin()
-        if all(one.window is not None for one in self._inputs):
-            compiled = "no"
         settings = Settings(options.columns, options.dedup, options.strict, options.keep_query, compiled)
         return Division(
             self._inputs,

@@ -23,11 +23,11 @@ import flowmine
 from flowmine.arrow import is_command
 
 if TYPE_CHECKING:
-    from flowmine.ingest.cutting import Compiled
+    from flowmine.ingest.whichcode import Compiled
 
 __all__ = ["Reader", "Readers", "known_early", "weight", "worth", "worth_compiling"]
 
-_SHARED, _CUTTING = "flowmine.scale.worker", "flowmine.ingest.cutting"
+_SHARED, _WHICH = "flowmine.scale.worker", "flowmine.ingest.whichcode"
 _WORK = (
     "from flowmine.arrow import for_commands; for_commands(); "
     "import sys; from flowmine.scale.worker import main; main(*map(int, sys.argv[1:]))"
@@ -172,7 +172,7 @@ class Readers:
             stack.callback(os.close, self.slots)
             if _may_fork():
                 import_module(_SHARED)
-                import_module(_CUTTING).load(compiled)
+                import_module(_WHICH).load(compiled)
             with _deaf(signal.SIGINT):  # which they never hear, from their first moment on: this one does
                 self._each = [stack.enter_context(Reader(self.slots)) for _ in range(jobs)]
             self._stack = stack.pop_all()
@@ -227,11 +227,15 @@ def worth(size: int | None) -> int:
     return 1 if size is None else max(1, min(_cores(), size // _WORTH))
 
 
-def worth_compiling(size: int | None, jobs: int) -> "Compiled":
-    """Tell which compiled code so many bytes, read by ``jobs`` processes, are worth; none where that is not known."""
-    if size is None or size // jobs < _WORTH_LOADING:
+def worth_compiling(size: int | None, jobs: int, *, recorded: bool = False) -> "Compiled":
+    """Tell which compiled code so many bytes, read by ``jobs`` processes, are worth; none where that is not known.
+
+    Captures that are ``recorded`` have less use of it.
+    """
+    each = 0 if size is None else weight(size, compressed=recorded) // jobs
+    if each < _WORTH_LOADING:
         return "no"
-    return "made" if size // jobs >= _WORTH_COMPILING else "kept"
+    return "made" if each >= _WORTH_COMPILING and not recorded else "kept"
 
 
 def _cores() -> int:

@@ -77,7 +77,8 @@ def gather(
     _check(jobs, engine, scheduler, max_peers)
     size = _weight(source) if isinstance(source, Source) else None
     wanted = jobs or worth(size)
-    compiled = worth_compiling(size, wanted)
+    recorded = isinstance(source, Source) and source.is_recorded
+    compiled = worth_compiling(size, wanted, recorded=recorded)
     if isinstance(source, Source) and (division := source.divided(compiled=compiled)) is not None:
         how = Sums(requests, max_peers)
         _log.debug("to be read by %s of engine %s", wanted, engine)

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowmine.ingest.dedup import SeenIds, keys_of
+from flowmine.ingest.dedup import FirstSeen, SeenIds, keys_of
+from flowmine.ingest.machinecode import made
 from tests.ingest.making import lines, opened, read, record, rows
+
+BY = pytest.mark.parametrize("by", [None, made().first_seen], ids=["numpy", "compiled"])
 
 
 def test_an_event_written_by_two_exporters_counts_once_and_is_counted() -> None:
@@ -50,10 +53,11 @@ def test_keys_are_equal_just_where_texts_are(texts: list[str | None]) -> None:
     assert keys[1:] == keys_of(pa.array(texts, pa.string())[1:]).tolist()
 
 
-@given(st.lists(st.lists(st.integers(0, 40), max_size=30), max_size=12))
-def test_first_seen_agrees_with_a_set(batches: list[list[int]]) -> None:
+@BY
+@given(batches=st.lists(st.lists(st.integers(0, 40), max_size=30), max_size=12))
+def test_first_seen_agrees_with_a_set(by: FirstSeen | None, batches: list[list[int]]) -> None:
     """While the window is not exceeded the answer is a plain set's, for any split into batches."""
-    seen, plain = SeenIds(window=64), set()
+    seen, plain = SeenIds(64, by), set()
     for batch in batches:
         expected = []
         for key in batch:
@@ -62,10 +66,11 @@ def test_first_seen_agrees_with_a_set(batches: list[list[int]]) -> None:
         assert expected == seen.first_seen(np.array(batch, np.uint64)).tolist()
 
 
-def test_the_window_is_exact_over_its_length_and_forgets_beyond_twice() -> None:
+@BY
+def test_the_window_is_exact_over_its_length_and_forgets_beyond_twice(by: FirstSeen | None) -> None:
     """An id seen less than a window ago is known; one two windows ago is not; memory stays bounded."""
     window = 1 << 12
-    seen = SeenIds(window=window)
+    seen = SeenIds(window, by)
     keys = np.random.default_rng(1).integers(1, 2**63, 10 * window).astype(np.uint64)
     recent: OrderedDict[int, None] = OrderedDict()
     wrong = 0
@@ -78,13 +83,23 @@ def test_the_window_is_exact_over_its_length_and_forgets_beyond_twice() -> None:
     assert seen.first_seen(keys[:10]).all()
 
 
-def test_the_real_window_holds_a_million() -> None:
+@BY
+def test_the_real_window_holds_a_million(by: FirstSeen | None) -> None:
     """The default window is exact for at least 1,000,000 events."""
-    seen = SeenIds()
+    seen = SeenIds(first_seen=by)
     keys = np.random.default_rng(2).integers(1, 2**63, 2_200_000).astype(np.uint64)
     for start in range(0, len(keys), 100_000):
         assert seen.first_seen(keys[start : start + 100_000]).all()
     assert not seen.first_seen(keys[-1_000_000:]).any()
+
+
+@given(st.lists(st.lists(st.integers(0, 2000), max_size=300), max_size=12), st.integers(0, 7))
+def test_compiled_code_forgets_what_numpy_forgets(batches: list[list[int]], size: int) -> None:
+    """The same answers, also of what was seen long ago."""
+    both = SeenIds(1 << size), SeenIds(1 << size, made().first_seen)
+    for batch in batches:
+        plain, compiled = (seen.first_seen(np.array(batch, np.uint64)).tolist() for seen in both)
+        assert plain == compiled
 
 
 def test_a_window_must_be_a_power_of_two() -> None:

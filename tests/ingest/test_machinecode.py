@@ -8,8 +8,8 @@ import pytest
 
 from flowmine.ingest import machinecode
 from flowmine.ingest.compiled import Cutter
-from flowmine.ingest.cutting import load
 from flowmine.ingest.machinecode import kept, made
+from flowmine.ingest.whichcode import load
 from tests.cluster import replay
 from tests.cluster.systems import SYSTEMS
 
@@ -44,7 +44,7 @@ def test_code_is_made_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(machinecode, "_compiled", lambda: pytest.fail("compiled again"))
     assert (0o600, 0o700) == (place.stat().st_mode & 0o777, place.parent.stat().st_mode & 0o777)
     lines = [*replay(SYSTEMS[sorted(SYSTEMS)[0]](), 100)]
-    found = Cutter(made()).cut(b"".join(lines))
+    found = Cutter(made().cut).cut(b"".join(lines))
     assert found is not None
     assert len(lines) == len(found.begins) + len(found.others)
 
@@ -115,9 +115,15 @@ def test_without_a_place_nothing_is_compiled(
     assert ["not compiled"] == [message.partition(":")[0] for message in caplog.messages]
 
 
-def test_code_that_fails_is_an_error(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the code tells of a failure is not taken for an answer."""
-    found = made()
-    monkeypatch.setattr(found, "_call", lambda *_: -1)
-    with pytest.raises(RuntimeError, match="failed"):
-        found(*[0] * 11)
+def test_code_that_fails_is_an_error() -> None:
+    """What the code tells of a failure is not taken for an answer; less than it takes is not called."""
+    failing = """
+      define i32 @cut(ptr %answer, ptr %raised, ptr %block) { ret i32 -1 }
+      define i32 @first_seen(ptr %answer, ptr %raised, ptr %previous) { ret i32 0 }"""
+    module = machinecode.llvm.parse_assembly(failing)
+    code = machinecode.Code(machinecode._machine().emit_object(module))
+    assert code.first_seen(*[0] * 7) == 0
+    with pytest.raises(RuntimeError, match="cut failed"):
+        code.cut(*[0] * 11)
+    with pytest.raises(TypeError, match="cut takes 11 arguments, not 10"):
+        code.cut(*[0] * 10)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from flowmine.ingest import compiled, lockstep, machinecode, open_flows, stretches
 from flowmine.ingest.compiled import Cutter
-from flowmine.ingest.cutting import Cut, cutter, load
 from flowmine.ingest.machinecode import made
 from flowmine.ingest.stretches import KINDS, Stretches
+from flowmine.ingest.whichcode import Cut, cutter, load
 from flowmine.ledger import Ledger
 from tests.cluster import Capture, replay
 from tests.cluster.systems import SYSTEMS
@@ -29,7 +29,7 @@ _ETHERNET = {"source": "5d:4e:1f:9a:35:01", "destination": "0e:cf:11:2c:de:f2"}
 @pytest.fixture(scope="module", autouse=True, params=["numpy", "compiled"])
 def cut(request: pytest.FixtureRequest) -> Iterator[Cut]:
     """What cuts: with numpy, or compiled, for every test here."""
-    found: Cut = stretches.cut if request.param == "numpy" else Cutter(made()).cut
+    found: Cut = stretches.cut if request.param == "numpy" else Cutter(made().cut).cut
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(lockstep, "cut", found)
         yield found
@@ -295,7 +295,7 @@ def _spelled(found: Stretches | None) -> Any:
 
 def test_compiled_code_cuts_as_numpy_does() -> None:
     """The same stretches, ports and others, block after block, of whatever lines and versions."""
-    compiled_cut = Cutter(made()).cut
+    compiled_cut = Cutter(made().cut).cut
     for version in ("1.14", "1.19"):
         for system in sorted(SYSTEMS):
             lines = [*replay(SYSTEMS[system](), 600, Capture(version=version)), *_LINES.values()]
@@ -316,14 +316,14 @@ def test_compiled_code_cuts_broken_lines_as_numpy_does(broken: list[tuple[int, b
     for place, text in broken:
         line = line[:place] + text + line[place + len(text) :]
     data = _USUAL + line + _USUAL
-    both = _spelled(stretches.cut(data)), _spelled(Cutter(made()).cut(data))
+    both = _spelled(stretches.cut(data)), _spelled(Cutter(made().cut).cut(data))
     assert both[0] == both[1] or (None in both and data.count(b"\n") > 41)
 
 
 def test_what_is_kept_begins_anew_where_it_gets_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many different stretches, and larger blocks, take no more memory than a block needs, and are cut the same."""
     monkeypatch.setattr(compiled, "_MOST", 40)
-    cutting, seen = Cutter(made()), []
+    cutting, seen = Cutter(made().cut), []
     for block in range(12):
         pods = [{"identity": 256 * block + n, "labels": [f"k8s:app=a{n}"]} for n in range(30)]
         data = b"".join(_hubble(n, source=pod) for n, pod in enumerate(pods)) * (1 + block % 3)
@@ -338,7 +338,7 @@ def test_what_is_kept_begins_anew_where_it_gets_too_much(monkeypatch: pytest.Mon
 def test_stretches_that_fall_on_each_other_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a table that is half full, and after more of it is used, each stretch is found again by what it is."""
     monkeypatch.setattr(compiled, "_TABLE", 4)
-    cutting, places = Cutter(made()), set()
+    cutting, places = Cutter(made().cut), set()
     for most in range(1, 100):
         pods = [{"identity": n % most, "labels": ["k8s:app=a"]} for n in range(120)]
         data = b"".join(_hubble(n, source=pod) for n, pod in enumerate(pods))

@@ -7,8 +7,8 @@ from typing import get_args
 
 import pytest
 
-from flowmine.ingest import cutting, open_flows
-from flowmine.ingest.cutting import Compiled
+from flowmine.ingest import open_flows, whichcode
+from flowmine.ingest.whichcode import Compiled
 from flowmine.scale import reading
 from flowmine.scale.readers import worth_compiling
 from tests.live.recording import recorded
@@ -41,7 +41,7 @@ def flows(tmp_path: Path) -> Path:
 def test_the_answer_is_the_same(flows: Path, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """All tables have the same bytes, and the ledger tells the same."""
     plain = told(read(flows, jobs=jobs))
-    monkeypatch.setattr(reading, "worth_compiling", lambda *_: "made")
+    monkeypatch.setattr(reading, "worth_compiling", lambda *_, **__: "made")
     assert plain == told(read(flows, jobs=jobs))
 
 
@@ -60,16 +60,36 @@ def test_a_command_loads_it_before_its_processes_are_forked(flows: Path, command
     )
 
 
-def test_little_and_what_is_recorded_are_not_worth_it(flows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_little_is_not_worth_it(flows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Loading is worth it from some megabytes for each process on, compiling from more, where the size is known."""
     sizes = None, (128 << 20) - 1, 128 << 20, (1280 << 20) - 1, 1280 << 20
     assert ["no", "no", "kept", "kept", "made"] == [worth_compiling(size, 2) for size in sizes]
-    recorded(flows.parent / "out", flows)
+    sizes = None, (8 << 20) - 1, 8 << 20, 1 << 40
+    assert ["no", "no", "kept", "kept"] == [worth_compiling(size, 1, recorded=True) for size in sizes]
     for compiled in get_args(Compiled):
         lines = open_flows(flows).divided(compiled=compiled)
-        stored = open_flows(flows.parent / "out").divided(compiled=compiled)
         assert lines is not None
-        assert stored is not None
-        assert (compiled, "no") == (lines.settings.compiled, stored.settings.compiled)
-    monkeypatch.setattr(cutting, "load", lambda how: how != "no" and pytest.fail("nothing is to be compiled"))
+        assert compiled == lines.settings.compiled
+    monkeypatch.setattr(
+        whichcode, "load", lambda how: how != "no" and pytest.fail("nothing is to be compiled")
+    )
     read(flows, jobs=1)
+
+
+def test_what_is_recorded_is_read_alike(flows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events that two recorded captures have are told apart by compiled code too."""
+    stored = [flows.parent / name for name in ("one", "two")]
+    for each in stored:
+        recorded(each, flows)
+    assert open_flows(*stored).is_recorded
+    assert not open_flows(flows).is_recorded
+    plain = told(read(*stored, jobs=1))
+    asked: list[bool] = []
+
+    def worth(*_: object, recorded: bool) -> Compiled:
+        asked.append(recorded)
+        return "made"
+
+    monkeypatch.setattr(reading, "worth_compiling", worth)
+    assert plain == told(read(*stored, jobs=1))
+    assert asked == [True]

@@ -1,4 +1,4 @@
-"""Which code cuts blocks of lines into stretches: numpy's, or for much to read that which numba compiles, if it is here."""
+"""Which code does what takes longest: numpy's, or for much to read that which numba compiles, if it is here."""
 
 import logging
 from collections.abc import Callable
@@ -6,9 +6,10 @@ from functools import cache
 from typing import Literal, TypeAlias
 
 from flowmine.ingest import stretches
+from flowmine.ingest.dedup import SeenIds
 from flowmine.ingest.stretches import Stretches
 
-__all__ = ["Compiled", "Cut", "cutter", "load"]
+__all__ = ["Compiled", "Cut", "cutter", "load", "seen_ids"]
 
 Compiled: TypeAlias = Literal["no", "kept", "made"]
 """Whether compiled code is to be used: not, if it was made earlier, or also if it has to be made."""
@@ -25,8 +26,17 @@ def cutter(compiled: Compiled = "no") -> Cut:
         from flowmine.ingest.compiled import Cutter
         from flowmine.ingest.machinecode import made
 
-        return Cutter(made()).cut
+        return Cutter(made().cut).cut
     return stretches.cut
+
+
+def seen_ids(compiled: Compiled = "no") -> SeenIds:
+    """Return what tells repeated events of one reading, by compiled code if that is wanted and can be had."""
+    if load(compiled):
+        from flowmine.ingest.machinecode import made
+
+        return SeenIds(first_seen=made().first_seen)
+    return SeenIds()
 
 
 @cache
