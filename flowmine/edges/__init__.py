@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from flowmine.edges.direction import telling_ports
 from flowmine.edges.fold import MAX_PEERS, fold
-from flowmine.edges.observe import COLUMNS, REQUEST_COLUMNS, Parts, merge, partial
+from flowmine.edges.observe import COLUMNS, REQUEST_COLUMNS, Parts, in_hours, merge, partial
 from flowmine.edges.settle import Edges, settle
 from flowmine.edges.stored import empty, parts_of, tables_of
 from flowmine.edges.sums import Sum, Sums
@@ -28,6 +28,7 @@ __all__ = [
     "empty",
     "fold",
     "gather",
+    "in_hours",
     "merge",
     "partial",
     "parts_of",

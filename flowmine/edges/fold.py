@@ -30,7 +30,7 @@ _PRIME, _MIX = np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
 
 def fold(parts: Parts, most: int) -> Parts:
     """Return Parts in which no subject has more than ``most`` peers, nor names of more addresses."""
-    limits = _limits(*_peers(parts.rows), most) if parts.rows.num_rows > most else None
+    limits = _limits(*_peers(parts.rows), most) if _most_rows(parts.rows) > most else None
     if limits is not None:
         kept = _within(*_peers(parts.rows), limits)
         rest = parts.rows.filter(pa.array(~kept))
@@ -60,13 +60,27 @@ def _without_names(parts: Parts, most: int) -> Parts:
     return replace(parts, names=parts.names.filter(pa.array(_within(subjects, hashes, limits))))
 
 
+def _most_rows(table: pa.Table) -> int:
+    """Return how many rows the subject has that has most: no subject has more peers."""
+    _, counts = np.unique(_subjects(table), return_counts=True)
+    return int(counts.max(initial=0))
+
+
+def _subjects(table: pa.Table) -> _Hashes:
+    """Return the subject of each row: the first end that is a pod."""
+    a, b = (table[name].to_numpy() for name in ("a", "b"))
+    found: _Hashes = np.where(((a & 1) == 0) & ((b & 1) == 1), b, a)
+    return found
+
+
 def _peers(table: pa.Table) -> tuple[_Hashes, _Hashes]:
-    """Return the subject of each row and a hash of its peer; the subject is the first end that is a pod."""
+    """Return the subject of each row and a hash of its peer."""
     a, b, ports = (table[name].to_numpy() for name in ("a", "b", "ports"))
-    is_b = ((a & 1) == 0) & ((b & 1) == 1)
+    subjects = _subjects(table)
+    is_b = subjects != a
     unknown = (ports & _STATE) > 0
     hashed = np.where(is_b, a, b) * _MIX ^ _mixed(_hashed(table["a_ip"])) ^ _hashed(table["b_ip"])
-    return np.where(is_b, b, a), _mixed(_mixed(hashed) ^ np.where(unknown, ports & _PROTOCOL, ports))
+    return subjects, _mixed(_mixed(hashed) ^ np.where(unknown, ports & _PROTOCOL, ports))
 
 
 def _limits(subjects: _Hashes, hashes: _Hashes, most: int) -> _Limits | None:

@@ -6,7 +6,7 @@ direction is unknown keep both ports and wait for `flowmine.edges.settle`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,7 @@ from flowmine.edges.event import Event, numbers, when
 from flowmine.edges.outcome import Contributions, contributions
 from flowmine.schema import ENUMS, HOUR
 
-__all__ = ["COLUMNS", "REQUEST_COLUMNS", "ROW_KEY", "Parts", "merge", "partial"]
+__all__ = ["COLUMNS", "REQUEST_COLUMNS", "ROW_KEY", "Parts", "in_hours", "merge", "partial"]
 
 COLUMNS = (
     "time",
@@ -126,7 +126,7 @@ _FOLDED = pa.schema(
 
 
 def merge(parts: Sequence[Parts]) -> Parts:
-    """Add Parts up; the order does not matter. Raise ValueError where there are none."""
+    """Add Parts up, each of which has every key once; the order does not matter. Raise ValueError where there are none."""
     if not parts:
         raise ValueError("nothing to merge")
     if len(parts) == 1:
@@ -134,9 +134,53 @@ def merge(parts: Sequence[Parts]) -> Parts:
     return Parts(**{name: _added([getattr(p, name) for p in parts], name) for name in _KEYS})
 
 
+def in_hours(parts: Parts, hours: pa.Array | pa.ChunkedArray) -> Parts:
+    """Return Parts whose rows are told as of other hours, one for each row, and added up again."""
+    place = parts.rows.schema.get_field_index("hour")
+    return replace(parts, rows=_in_pieces(parts.rows.set_column(place, "hour", hours), "rows"))
+
+
 def _added(tables: list[pa.Table], which: str) -> pa.Table:
-    """Add up one table of several Parts, in pieces with a share of the keys each: to group takes thrice what it groups."""
+    """Add up one table of several Parts."""
     table = pa.concat_tables([table for table in tables if table.num_rows] or tables[:1])
+    if which != "rows" or not table.num_rows:
+        return _in_pieces(table, which)
+    made: list[pa.Table] = []
+    for batches in _apart(table.to_batches()):
+        one = pa.Table.from_batches(batches)
+        made += [one] if len(batches) == 1 else _latest_apart(_in_pieces(one, which).combine_chunks())
+    return pa.concat_tables(made)
+
+
+def _latest_apart(rows: pa.Table) -> list[pa.Table]:
+    """Return rows in one piece, or where they are many those of the latest hour, which more may come of, by themselves."""
+    if len(rows) < _PIECE_ROWS:
+        return [rows]
+    is_latest = pc.equal(rows["hour"], pc.max(rows["hour"]))
+    return [part for mask in (pc.invert(is_latest), is_latest) if len(part := rows.filter(mask))]
+
+
+def _apart(batches: list[pa.RecordBatch]) -> list[list[pa.RecordBatch]]:
+    """Return batches of rows that were added up, each with all those with which it may have an hour in common.
+
+    What comes in order of time is so added up once: what lies hours back has no new events.
+    """
+    spans = []
+    for place, batch in enumerate(batches):
+        bounds = pc.min_max(batch["hour"])
+        spans.append((bounds["min"].as_py(), bounds["max"].as_py(), place))
+    found: list[list[pa.RecordBatch]] = []
+    reached = None
+    for first, last, place in sorted(spans):
+        if reached is None or first > reached:
+            found.append([])
+        found[-1].append(batches[place])
+        reached = last if reached is None else max(reached, last)
+    return found
+
+
+def _in_pieces(table: pa.Table, which: str) -> pa.Table:
+    """Group one table in pieces with a share of the keys each: to group takes thrice what it groups."""
     count = min(_MOST_PIECES, table.num_rows // _PIECE_ROWS)
     if count < 2:
         return _grouped(table, which)

@@ -10,7 +10,8 @@ from flowmine.edges.stored import empty
 
 __all__ = ["Sum", "Sums"]
 
-_MERGE_EVERY, _LEAST_ROWS = 16, 1 << 17
+_FEW, _LEAST_ROWS = 4, 1 << 17
+"""Parts are added up as so many of them wait, or so many rows."""
 _FLOWS = 1 << 14
 """Flows that are looked at together, at least: many batches have few."""
 
@@ -29,10 +30,15 @@ class Sums:
 
 @dataclass(slots=True)
 class Sum:
-    """A sum in the making. It is merged now and then, so that what waits is never much more than the sum itself."""
+    """A sum in the making. It is merged now and then, so that what waits is never much more than the sum itself.
+
+    What comes is added up first by itself, a few at a time: most of its edges are the same ones.
+    """
 
     how: Sums
     _pending: list[Parts] = field(default_factory=list)
+    """The sum, and what comes to it next."""
+    _few: list[Parts] = field(default_factory=list)
     _flows: list[pa.RecordBatch] = field(default_factory=list)
 
     def add_flows(self, batch: pa.RecordBatch) -> None:
@@ -52,12 +58,16 @@ class Sum:
 
     def add(self, parts: Parts) -> None:
         """Add Parts."""
-        self._pending.append(parts)
+        self._few.append(parts)
+        if len(self._few) < _FEW and sum(one.rows.num_rows for one in self._few) <= _LEAST_ROWS:
+            return
+        self._pending.append(self.how.of(*self._few))
+        self._few.clear()
         total, *new = (one.rows.num_rows for one in self._pending)
-        if len(new) >= _MERGE_EVERY or sum(new) > max(total, _LEAST_ROWS):
+        if len(new) >= _FEW or sum(new) > max(total, _LEAST_ROWS):
             self._pending = [self.how.of(*self._pending)]
 
     def parts(self) -> Parts:
         """Return what was added so far."""
         self._add_up()
-        return self.how.of(*self._pending or [empty()])
+        return self.how.of(*[*self._pending, *self._few] or [empty()])

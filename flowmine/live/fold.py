@@ -1,11 +1,9 @@
 """Make Parts smaller where time is told more finely than it is needed."""
 
-from dataclasses import replace
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowmine.edges import Parts, empty, merge
+from flowmine.edges import Parts, in_hours
 
 __all__ = ["folded", "timeless"]
 
@@ -14,7 +12,7 @@ _DAY = 24
 
 def timeless(parts: Parts) -> Parts:
     """Return Parts without hours: as many rows as connections, whatever the time they span; EDGES are the same."""
-    return _with_hours(parts, pa.nulls(parts.rows.num_rows, pa.int32()).fill_null(-1))
+    return in_hours(parts, pa.nulls(parts.rows.num_rows, pa.int32()).fill_null(-1))
 
 
 def folded(parts: Parts) -> Parts:
@@ -26,9 +24,4 @@ def folded(parts: Parts) -> Parts:
     latest = pc.max(hours).as_py() or 0
     days = pc.multiply(pc.divide(hours, pa.scalar(_DAY, pa.int32())), pa.scalar(_DAY, pa.int32()))
     old = pc.and_(pc.greater_equal(hours, 0), pc.less(hours, latest - latest % _DAY))
-    return _with_hours(parts, pc.if_else(old, days, hours))
-
-
-def _with_hours(parts: Parts, hours: pa.Array | pa.ChunkedArray) -> Parts:
-    place = parts.rows.schema.get_field_index("hour")
-    return merge([replace(parts, rows=parts.rows.set_column(place, "hour", hours)), empty()])
+    return in_hours(parts, pc.if_else(old, days, hours))

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
-from flowmine.edges import Parts, Sum, Sums, empty, merge, tables_of
+from flowmine.edges import Parts, Sum, Sums, empty, in_hours, merge, observe, tables_of
 from flowmine.edges.observe import ROW_KEY
 from tests.bench.large import large_parts
 
@@ -34,6 +35,52 @@ def test_very_many_rows_add_up_to_the_same_in_pieces() -> None:
     assert (2 * expected["events"].to_numpy() == got["events"].to_numpy()).all()
     assert _as_rows(once, "names") == _as_rows(made, "names")
     assert _as_rows(once, "drops") == _as_rows(made, "drops")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_rows_of_whatever_hours_add_up_to_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In order of time or not, with the same hours in several Parts, none, or many at once: as if added up at once."""
+    monkeypatch.setattr(observe, "_PIECE_ROWS", 64)
+    rng = np.random.default_rng(seed)
+    rows = large_parts(20, 300)[0].rows
+    cuts = []
+    for step in range(30):
+        part = rows.take(rng.choice(rows.num_rows, rng.integers(0, 90), replace=False))
+        hours = step * rng.integers(0, 2) + rng.integers(-1, rng.choice([1, 2, 40]), part.num_rows)
+        where = part.schema.get_field_index("hour")
+        cuts.append(part.set_column(where, part.schema.field(where), pa.array(hours, pa.int32())))
+    whole = replace(empty(), rows=pa.concat_tables(cuts))
+    expected = in_hours(whole, whole.rows["hour"]).rows
+    total = Sum(Sums())
+    for cut in cuts:
+        total.add(replace(empty(), rows=cut))
+    key = [(name, "ascending") for name in ROW_KEY]
+    for made in (merge([replace(empty(), rows=cut) for cut in cuts]), total.parts()):
+        assert expected.sort_by(key).equals(made.rows.sort_by(key))
+
+
+def test_hours_long_ago_are_not_added_up_again() -> None:
+    """Of what comes in order of time only the latest hour is grouped once more, and the others stay where they are."""
+    rows = large_parts(60, 30_000)[0].rows
+    number = rows.schema.get_field_index("hour")
+
+    def of(*hours: int) -> Parts:
+        told = pa.array(np.resize(hours, rows.num_rows).astype(np.int32))
+        return replace(empty(), rows=rows.set_column(number, rows.schema.field(number), told))
+
+    once = merge([of(1, 2, 3), of(3, 4, 5)])
+    twice = merge([once, of(5, 6, 7)])
+    assert [{1, 2, 3, 4}, {5}] == _hours(once)
+    assert [{1, 2, 3, 4}, {5, 6}, {7}] == _hours(twice)
+    assert _address(once) == _address(twice)
+
+
+def _hours(parts: Parts) -> list[set[int]]:
+    return [set(batch["hour"].to_pylist()) for batch in parts.rows.to_batches()]
+
+
+def _address(parts: Parts) -> int:
+    return int(parts.rows.to_batches()[0]["first"].buffers()[1].address)
 
 
 def test_what_is_added_alone_is_the_sum() -> None:
