@@ -12,10 +12,11 @@ import logging
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -24,42 +25,49 @@ from flowmine.outputs import write_whole
 
 __all__ = ["Code", "Function", "kept", "made"]
 
-Function: TypeAlias = Callable[..., int]
-
 _log = logging.getLogger(__name__)
 _TYPES = {"a": ctypes.c_void_p, "p": ctypes.c_int64}
 """An address, and a plain number."""
 _DIGEST = hashlib.sha256().digest_size
 
 
-class Code:
-    """`kernel.cut` and `kernel.first_seen` in the memory of this process.
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of `kernel`, called with the addresses of arrays in place of these; returns what the kernel returns."""
 
-    They are called with the addresses of arrays in place of these, and return what the kernel returns.
-    """
+    name: str
+    count: int
+    """How many arguments it takes."""
+    call: Callable[..., int]
+    engine: Any
+    """Has the code in memory, for as long as it is there itself."""
+
+    def __call__(self, *given: int) -> int:
+        """Raise TypeError for too few or too many arguments, RuntimeError where the kernel raised, which it never does."""
+        if len(given) != self.count:
+            raise TypeError(f"{self.name} takes {self.count} arguments, not {len(given)}")
+        answer, raised = ctypes.c_int64(), ctypes.c_void_p()
+        if self.call(ctypes.byref(answer), ctypes.byref(raised), *given):
+            raise RuntimeError(f"{self.name} failed")
+        return answer.value
+
+
+class Code:
+    """`kernel.cut` and `kernel.first_seen` in the memory of this process."""
 
     def __init__(self, code: bytes) -> None:
         """Load an object file."""
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
-        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        self._engine.finalize_object()
-        self.cut = self._function("cut", "appaaaaaaaa")
-        self.first_seen = self._function("first_seen", "aaaappp")
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        engine.finalize_object()
+        self.cut = _function(engine, "cut", "appaaaaaaaa")
+        self.first_seen = _function(engine, "first_seen", "aaaappp")
 
-    def _function(self, name: str, arguments: str) -> Function:
-        """Return a function with arguments of some types; RuntimeError is raised if it raises something, which none does."""
-        prototype = ctypes.CFUNCTYPE(ctypes.c_int32, *(_TYPES[letter] for letter in "aa" + arguments))
-        call = prototype(self._engine.get_function_address(name))
 
-        def function(*given: int) -> int:
-            if len(given) != len(arguments):
-                raise TypeError(f"{name} takes {len(arguments)} arguments, not {len(given)}")
-            answer, raised = ctypes.c_int64(), ctypes.c_void_p()
-            if call(ctypes.byref(answer), ctypes.byref(raised), *given):
-                raise RuntimeError(f"{name} failed")
-            return answer.value
-
-        return function
+def _function(engine: Any, name: str, arguments: str) -> Function:
+    """Return a function with arguments of some types."""
+    prototype = ctypes.CFUNCTYPE(ctypes.c_int32, *(_TYPES[letter] for letter in "aa" + arguments))
+    return Function(name, len(arguments), prototype(engine.get_function_address(name)), engine)
 
 
 @cache
@@ -81,7 +89,10 @@ def made() -> Code:
     if kept() is None:
         path = _place()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
         write_whole(path, b"", mode=0o600)  # before seconds are spent in vain
+        if _content(path) is None:
+            raise OSError(f"{path}: what is written there is not this user's alone")
         code = _compiled()
         write_whole(path, hashlib.sha256(code).digest() + code, mode=0o600)
         kept.cache_clear()
@@ -144,7 +155,14 @@ def _place() -> Path:
 
 
 def _read(path: Path) -> bytes | None:
-    """Return the code in a file, if it is there, is of this user, and is whole."""
+    """Return the code in a file, if it is there, is of this user alone, and is whole."""
+    data = _content(path) or b""
+    code = data[_DIGEST:]
+    return code if code and hashlib.sha256(code).digest() == data[:_DIGEST] else None
+
+
+def _content(path: Path) -> bytes | None:
+    """Return what a file holds that nobody but this user can have written."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
@@ -153,6 +171,4 @@ def _read(path: Path) -> bytes | None:
         status = os.fstat(handle)
         if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o022:
             return None
-        data = file.read()
-    code = data[_DIGEST:]
-    return code if code and hashlib.sha256(code).digest() == data[:_DIGEST] else None
+        return file.read()

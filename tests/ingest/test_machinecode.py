@@ -1,13 +1,16 @@
 """Compiled code is kept in a file, which is used only if it is whole and nobody else's."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from flowmine.ingest import machinecode
 from flowmine.ingest.compiled import Cutter
+from flowmine.ingest.dedup import SeenIds
 from flowmine.ingest.machinecode import kept, made
 from flowmine.ingest.whichcode import load
 from tests.cluster import replay
@@ -78,7 +81,8 @@ def test_what_others_could_have_written_is_not_run(place: Path, monkeypatch: pyt
     """A file that others may write, or have, and a link to one, are not."""
     place.chmod(0o620)
     assert kept() is None
-    place.chmod(0o600)
+    assert made() is not None
+    assert place.stat().st_mode & 0o777 == 0o600
     kept.cache_clear()
     with monkeypatch.context() as other:
         other.setattr(os, "geteuid", lambda: place.stat().st_uid + 1)
@@ -113,6 +117,23 @@ def test_without_a_place_nothing_is_compiled(
         assert not load("made")
     load.cache_clear()
     assert ["not compiled"] == [message.partition(":")[0] for message in caplog.messages]
+
+
+def test_where_others_can_write_nothing_is_compiled(caches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a file system that tells of another owner, seconds are not spent in every run."""
+    monkeypatch.setattr(machinecode, "_compiled", lambda: pytest.fail("compiled in vain"))
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(OSError, match="not this user's alone"):
+        made()
+
+
+def test_a_function_keeps_its_code(place: Path) -> None:
+    """It may be called when nothing else of the code is there any more."""
+    first_seen = made().first_seen
+    kept.cache_clear()
+    gc.collect()
+    seen = SeenIds(64, first_seen)
+    assert [True, False, True] == seen.first_seen(np.array([3, 3, 4], np.uint64)).tolist()
 
 
 def test_code_that_fails_is_an_error() -> None:
