@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from flowmine.edges.direction import telling_ports
+from flowmine.edges import telling
 from flowmine.edges.fold import MAX_PEERS, fold
 from flowmine.edges.observe import COLUMNS, REQUEST_COLUMNS, Parts, in_hours, merge, partial
 from flowmine.edges.settle import Edges, settle
@@ -34,7 +34,7 @@ __all__ = [
     "parts_of",
     "settle",
     "tables_of",
-    "telling_ports",
+    "telling",
 ]
 
 

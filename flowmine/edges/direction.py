@@ -20,12 +20,13 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EPHEMERAL", "Hint", "hints", "request_type", "telling_ports"]
+__all__ = ["ACK", "EPHEMERAL", "SYN", "Hint", "hints", "request_type"]
 
 EPHEMERAL = 32768
 """First port of Linux' ephemeral range (``net.ipv4.ip_local_port_range``); NodePorts end right below it."""
 
-_SYN, _ACK = 2, 16
+SYN, ACK = 2, 16
+"""Bits of TCP flags."""
 
 
 class Hint(IntEnum):
@@ -77,7 +78,7 @@ def hints(
 
     ``is_reply`` is 1, 0 or -1 for unknown; ``tcp_flags`` 0 where there are none; ``l7_type`` -1, 1 REQUEST, 2 RESPONSE.
     """
-    syn, ack = (tcp_flags & _SYN) > 0, (tcp_flags & _ACK) > 0
+    syn, ack = (tcp_flags & SYN) > 0, (tcp_flags & ACK) > 0
     looks_reply = (source_port < EPHEMERAL) & (destination_port >= EPHEMERAL) & (source_port > 0) & ~syn
     hint = np.full(len(is_reply), Hint.UNKNOWN, dtype=np.uint8)
     hint[syn & ~ack] = Hint.FORWARD
@@ -93,27 +94,6 @@ def hints(
         hint[known] = by_type[known]
     hint[related] = Hint.NONE
     return hint
-
-
-def telling_ports(
-    is_reply: NDArray[np.int64],
-    tcp_flags: NDArray[np.int64],
-    source_port: NDArray[np.int64],
-    destination_port: NDArray[np.int64],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return ports with `EPHEMERAL` for each ephemeral one that says nothing of the connection but that it is one.
-
-    That is the source's of a packet said to be no reply, unless it is a SYN+ACK, and the destination's of a reply:
-    `hints` says the same with it, and the responder's port is the other one. Arguments are as for `hints`, with -1 for
-    no flags and for no port.
-    """
-    both = _SYN | _ACK
-    forward = (is_reply == 0) & ((tcp_flags < 0) | ((tcp_flags & both) != both))
-    source, destination = (
-        np.where(untold & (ports > EPHEMERAL), EPHEMERAL, ports)
-        for untold, ports in ((forward, source_port), (is_reply == 1, destination_port))
-    )
-    return source, destination
 
 
 def request_type(

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from flowmine.ingest.capturedistinct import APART, codes_of
-from flowmine.ingest.folding import Fold, Ints, TellingPorts, firsts
+from flowmine.ingest.folding import Fold, Ints, Telling, firsts
 from flowmine.schema import HOUR
 
 __all__ = ["of_distinct"]
@@ -14,7 +14,7 @@ _PORT, _PLACE = 17, 51
 _HOURS = 1 << 12
 
 
-def of_distinct(which: Ints, distinct: pa.RecordBatch, own: pa.RecordBatch, ports: TellingPorts) -> Fold:
+def of_distinct(which: Ints, distinct: pa.RecordBatch, own: pa.RecordBatch, telling: Telling) -> Fold:
     """Return events, each of them one of the ``distinct`` but for its ``own`` columns, with those alike told once.
 
     Own are `capturedistinct.APART` and any others that tell events apart; there are at most 2^17 events.
@@ -22,7 +22,8 @@ def of_distinct(which: Ints, distinct: pa.RecordBatch, own: pa.RecordBatch, port
     time = own.column("time").cast(pa.int64())
     is_reply, flags = (_numbers(distinct.column(name), -1)[which] for name in ("is_reply", "tcp_flags"))
     ends = (_numbers(own.column(name), -1) for name in ("source_port", "destination_port"))
-    source, destination = ports(is_reply, flags, *ends)
+    is_l7 = np.asarray(distinct.column("l7_type").is_valid())[which]
+    source, destination = telling.ports(is_reply, flags, is_l7, *ends)
     key = (_of_requests(which, own) << 2 * _PORT) | (source + 1 << _PORT) | (destination + 1)
     alike = pa.array(key | _hours(time) << _PLACE).dictionary_encode()
     rows = _numbers(alike.indices, 0)

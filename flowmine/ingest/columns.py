@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from flowmine.ingest.caches import Objects
-from flowmine.ingest.folding import Fold, TellingPorts
+from flowmine.ingest.folding import Fold, Telling
 from flowmine.ingest.http import split_url
 from flowmine.ingest.intern import Endpoints
 from flowmine.ingest.masks import Presence
@@ -56,9 +56,9 @@ class Builder:
     def _unknown(self, what: str) -> None:
         self.ledger.add("skipped", what)
 
-    def fold(self, rows: Rows, places: Ints, ports: TellingPorts) -> Fold:
+    def fold(self, rows: Rows, places: Ints, telling: Telling) -> Fold:
         """Return flows with those alike told once. Raises as `batch`."""
-        found = rows.alike(ports) if not rows.time.null_count else None
+        found = rows.alike(telling) if not rows.time.null_count else None
         if found is None:
             return Fold.of_each(self.batch(rows), places)
         different, which = found

@@ -22,7 +22,7 @@ from flowmine.ingest.captureread import Kept, Stored
 from flowmine.ingest.captureshelf import Shelf
 from flowmine.ingest.columns import Builder
 from flowmine.ingest.files import Input
-from flowmine.ingest.folding import Fold, Folds, Ints, TellingPorts
+from flowmine.ingest.folding import Fold, Folds, Ints, Telling
 from flowmine.ingest.fresh import passed_on, repeatable_keys
 from flowmine.ingest.intern import Endpoints, Known
 from flowmine.ingest.jsonl import Lines, tell_cut, tell_nothing
@@ -115,9 +115,9 @@ class Share:
 class Reader:
     """Reads portions, in any order, until it is asked for what it knows at the end."""
 
-    def __init__(self, settings: Settings, ports: TellingPorts, slots: Slots | None = None) -> None:
-        """Read as the settings say; ``ports`` says which flows are alike (`folding`), ``slots`` have what is in slots."""
-        self._settings, self._ports, self._slots = settings, ports, slots
+    def __init__(self, settings: Settings, telling: Telling, slots: Slots | None = None) -> None:
+        """Read as the settings say; ``telling`` says which flows are alike (`folding`), ``slots`` have what is in slots."""
+        self._settings, self._telling, self._slots = settings, telling, slots
         self._endpoints = Endpoints()
         columns = settings.columns | settings.extra
         self._builder = Builder(columns, self._endpoints, Ledger(), keep_query=settings.keep_query)
@@ -143,7 +143,7 @@ class Reader:
                     usual.append((rows, places))
                     self._endpoints.held = True
                 else:
-                    folds.append(self._builder.fold(rows, places, self._ports))
+                    folds.append(self._builder.fold(rows, places, self._telling))
             share.lines = block.first - 1 + block.ends if isinstance(block, Block) else block.line
             del block
         folds += self._folded(usual)
@@ -156,13 +156,13 @@ class Reader:
         whole = usual[0][0].joined([rows for rows, _ in usual[1:]]) if usual else None
         if whole is not None:
             usual = [(whole, np.concatenate([places for _, places in usual]))]
-        return [self._builder.fold(rows, places, self._ports) for rows, places in usual]
+        return [self._builder.fold(rows, places, self._telling) for rows, places in usual]
 
     def _stored(self, group: Group) -> Folds | None:
         """Return the flows of a window's row group; the window stays open for the next."""
         if self._window is None or self._window.window != group.window:
             self._window = Groups(group.window, group.columns)
-        return self._window.folds(group, self._ports)
+        return self._window.folds(group, self._telling)
 
     def _blocks(self, content: object) -> Iterator[Block | Unreadable]:
         found: Iterator[object] = iter([content])

@@ -4,10 +4,10 @@ What is to be added up needs no more: how often there was such a flow, first and
 ten thousands of lines has a fifth to make columns of, and the sum that many rows to look at.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,20 +17,30 @@ from flowmine.ingest.fresh import tell_again, tell_passed_on
 from flowmine.ledger import Ledger
 from flowmine.schema import HOUR, TIME
 
-__all__ = ["Fold", "Folds", "Ints", "TellingPorts", "firsts"]
+__all__ = ["Fold", "Folds", "Ints", "Telling", "firsts"]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 _Mask: TypeAlias = npt.NDArray[np.bool_]
 
-TellingPorts: TypeAlias = Callable[[Ints, Ints, Ints, Ints], tuple[Ints, Ints]]
-"""What of ports tells anything: of each flow ``is_reply`` (1, 0, -1 unknown), TCP flags (-1 none), source and destination
-port (-1 none) -> the ports, those alike whose difference does not matter.
-"""
+
+class Telling(Protocol):
+    """What of flows tells anything to whom they are added up for (`flowmine.edges.telling`)."""
+
+    def ports(
+        self, is_reply: Ints, tcp_flags: Ints, is_l7: _Mask, source_port: Ints, destination_port: Ints, /
+    ) -> tuple[Ints, Ints]:
+        """Return source and destination ports (-1 none), those alike whose difference does not matter.
+
+        ``is_reply`` is 1, 0, or -1 for unknown; ``tcp_flags`` -1 for none.
+        """
+
+    def addresses(self, ids: npt.NDArray[np.uint64], is_named: _Mask, /) -> _Mask:
+        """Tell at which ends, of endpoints with some ids, the address matters; ``is_named`` where names are beside it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """Some flows of a portion: ``different`` ones as FLOWS, whose time, uuid and telling ports are of any of those alike.
+    """Some flows of a portion: ``different`` ones as FLOWS, whose time, uuid and whatever does not tell (`Telling`) are of any of those alike.
 
     Of each flow: ``rows``, where there it is; ``times``, nanoseconds; ``uuids``; ``places``, by which the flows of a portion
     are in order.

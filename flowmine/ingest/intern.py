@@ -101,6 +101,8 @@ class Endpoints:
         self._floating: list[bool] = []
         self._local: list[int] = []
         self._of_cluster: dict[tuple[int, str], int] = {}
+        self._alike: list[int] = []
+        self._first: dict[tuple[int, int], int] = {}
         self._arrays: tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]] | None = None
 
     def make_room(self) -> None:
@@ -135,6 +137,13 @@ class Endpoints:
         if floating.any():
             self._place(ids, np.flatnonzero(floating), numbers, nodes_of)
         return ids, local
+
+    def alike(self, numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
+        """Return for the number of each form that of the first which says the same of id and place; and its id.
+
+        A form whose id depends on the emitting node is alike none but itself, and its id yet unknown.
+        """
+        return np.array(self._alike, np.int64)[numbers], np.array(self._ids, np.uint64)[numbers]
 
     def told(self, numbers: npt.NDArray[np.int64]) -> Told:
         """Return the pod names and numeric identities that forms carry, by their numbers; null where there is none."""
@@ -174,6 +183,8 @@ class Endpoints:
         self._floating.append(floating)
         self._local.append(form.local)
         self._ids.append(UNKNOWN_ID if floating else self._register(form, ""))
+        told = self._ids[-1], form.local
+        self._alike.append(number if floating else self._first.setdefault(told, number))
         self._bytes += len(raw) + 600
         present = {
             "labels": form.labels,

@@ -4,7 +4,7 @@ A capture's lines are put together of few different stretches (`stretches`), and
 in blocks before. What is made of a stretch is therefore kept: a block costs what is new in it, and looking up the rest.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -49,6 +49,7 @@ class Known:
         self._runs: dict[bytes, int] = {}
         self._new: tuple[int, StructRows] | None = None
         self._columns: dict[str, tuple[int, Any]] = {}
+        self._numbered: dict[str, dict[Hashable, int]] = {}
         self.fields: set[str] = set()
         """Fields that any of them has."""
 
@@ -107,6 +108,21 @@ class Known:
         values = made if kept is None else _joined(kept, made)
         self._columns[name] = len(self._flows), values
         return values
+
+    @property
+    def but_ends(self) -> npt.NDArray[np.int64]:
+        """Numbers of them, the same where they differ in endpoints and their addresses alone."""
+        return self.numbers("but ends", StructRows.but_ends)
+
+    def numbers(self, name: str, values: Callable[[StructRows], Iterable[Hashable]]) -> npt.NDArray[np.int64]:
+        """Return a number from 0 on for each of them, the same where ``values`` are, kept by its ``name``."""
+        met = self._numbered.setdefault(name, {})
+
+        def made(rows: StructRows) -> npt.NDArray[np.int64]:
+            return np.array([met.setdefault(value, len(met)) for value in values(rows)], np.int64)
+
+        found: npt.NDArray[np.int64] = self.column(f"{name} numbered", made)
+        return found
 
 
 def _not_told(_: str) -> None:

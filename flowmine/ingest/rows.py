@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from flowmine.ingest.caches import Objects
-from flowmine.ingest.folding import TellingPorts
+from flowmine.ingest.folding import Telling
 from flowmine.ingest.forms import HAS_ID, HOST, PLACE, UNSEEN
 from flowmine.ingest.intern import Endpoints, Told
 from flowmine.ingest.names import Codes
@@ -71,7 +71,7 @@ class Rows(ABC):
         self.repeats: Ints | None = None
         """How many flows each of these stands for (`alike`); None for itself alone."""
 
-    def alike(self, ports: TellingPorts) -> "tuple[Rows, Ints] | None":
+    def alike(self, telling: Telling) -> "tuple[Rows, Ints] | None":
         """Return flows that differ, each for all that are alike (`folding`), and which of them each of these is.
 
         None where that is not known before columns are made.

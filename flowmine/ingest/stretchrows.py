@@ -8,7 +8,7 @@ decoder of whole lines would look at twice.
 """
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowmine.ingest import times
-from flowmine.ingest.folding import TellingPorts, firsts
+from flowmine.ingest.folding import Telling, firsts
 from flowmine.ingest.known import Known
 from flowmine.ingest.rows import Bools, Ints, Layer4, Raws, Rows, Tools
 from flowmine.ingest.shapes import Aggregate, Decoders, Layer7
@@ -26,9 +26,8 @@ from flowmine.ingest.structrows import StructRows
 
 __all__ = ["StretchRows", "decoded"]
 
-_NARROW, _WIDE, _WIDER = np.uint64(16), np.uint64(32), np.uint64(48)
-_LARGEST = 0xFFFF
-"""The largest number that is packed with others."""
+_LARGEST = 1 << 62
+"""How many numbers several are packed in, at most."""
 _BAD = (ValueError, RecursionError, OverflowError)
 
 
@@ -99,17 +98,23 @@ class StretchRows(Rows):
         codes = {kind: np.concatenate([rows._all_codes[kind] for rows in every]) for kind in KINDS}
         return StretchRows(stretches, codes, last._owners, self.tools, last._known)
 
-    def alike(self, ports: TellingPorts) -> tuple[Rows, Ints] | None:
-        """Return flows that differ in their stretches or in ports that tell something, and which of them each is."""
-        if max(int(codes.max()) for codes in self._all_codes.values()) > _LARGEST:
-            return None
-        told = ports(_tristate(self.replies), self.l4.tcp_flags, *self._stretches.ports)
-        head, l4, source, destination, tail = (self._all_codes[kind].astype(np.uint64) for kind in KINDS)
-        of_port, to_port = (np.maximum(one, 0).astype(np.uint64) for one in told)
-        which = _numbered(
-            _numbered(head << _WIDE | source << _NARROW | destination) << _WIDE
-            | _numbered(l4 << _WIDER | tail << _WIDE | of_port << _NARROW | to_port)
-        ).astype(np.int64)
+    def alike(self, telling: Telling) -> tuple[Rows, Ints]:
+        """Return flows that differ in what tells something, and which of them each is."""
+        is_reply = self._spread("is_reply", lambda rows: _tristate(rows.replies), "is_reply in numbers")
+        flags = self._spread("l4", lambda rows: rows.l4.tcp_flags, "tcp_flags")
+        ports = telling.ports(is_reply, flags, self.has("l7"), *self._stretches.ports)
+        parts = [
+            known.but_ends[self._all_codes[kind]]
+            for kind, known in self._known.items()
+            if known.but_ends.any()
+        ]
+        for end in ("source", "destination"):
+            forms = self._spread(end, partial(self._ends_alike, end=end), f"{end} alike")
+            tells = telling.addresses(forms[:, 1].view(np.uint64), self.has(f"{end}_names"))
+            kind = self._kind("IP")
+            addresses = self._known[kind].numbers(f"IP.{end}", partial(_addresses, end=end))
+            parts += [forms[:, 0], np.where(tells, addresses[self._all_codes[kind]] + 1, 0)]
+        which = _numbered([*parts, *(side + 1 for side in ports)])
         lines = firsts(which, int(which.max()) + 1)
         found = StretchRows(
             self._stretches.only(lines),
@@ -120,6 +125,11 @@ class StretchRows(Rows):
         )
         found.repeats = np.bincount(which)
         return found, which
+
+    def _ends_alike(self, rows: StructRows, end: str) -> npt.NDArray[np.int64]:
+        """Return of each the first form that says the same, and the id (`Endpoints.alike`)."""
+        alike, ids = self.tools.endpoints.alike(self.tools.endpoints.numbers(rows.raws(end)))
+        return np.stack([alike, ids.view(np.int64)], axis=1)
 
     def _kind(self, field: str) -> str:
         return self._owners.get(field, "tail")
@@ -258,9 +268,25 @@ def _tristate(column: pa.Array) -> Ints:
     return np.asarray(column.cast(pa.int64()).fill_null(-1))
 
 
-def _numbered(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Return numbers from 0 on that are equal where the values are."""
-    return np.asarray(pa.array(values).dictionary_encode().indices).astype(np.uint64)
+def _addresses(rows: StructRows, end: str) -> list[str | None]:
+    found: list[str | None] = rows.address(end).to_pylist()
+    return found
+
+
+def _numbered(parts: Sequence[Ints]) -> Ints:
+    """Return numbers from 0 on for lines, equal where all the parts, numbers not below 0, are."""
+    total, most = np.zeros(len(parts[0]), np.int64), 1
+    for part in parts:
+        count = int(part.max()) + 1
+        if most * count > _LARGEST:
+            total = _encoded(total)
+            most = int(total.max()) + 1
+        total, most = total * count + part, most * count
+    return _encoded(total)
+
+
+def _encoded(values: Ints) -> Ints:
+    return np.asarray(pa.array(values).dictionary_encode().indices).astype(np.int64)
 
 
 def _filled(objects: list[tuple[int, Any]], length: int) -> list[Any]:

@@ -6,6 +6,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -20,6 +21,7 @@ from flowmine.schema import FLOWS
 
 __all__ = ["StructRows", "json_objects"]
 
+_ENCODE = msgspec.json.Encoder().encode
 _NO_PORTS, _NO_LAYER = Ports(), shapes.Layer4()
 
 
@@ -57,6 +59,15 @@ class StructRows(Rows):
     def _take(self, field: str) -> list[Any]:
         values: list[Any] = self._fields[field]
         return values
+
+    def but_ends(self) -> list[bytes]:
+        """Return a text of each flow, the same for those that differ in nothing but endpoints and their addresses."""
+        fields = {
+            field: values for field, values in self._fields.items() if field not in ("source", "destination")
+        }
+        if "IP" in fields:
+            fields["IP"] = [(one is NO_ADDRESSES, one.source_xlated) for one in fields["IP"]]
+        return list(map(_ENCODE, zip(*fields.values(), strict=True)))
 
     def codes(self, column: str) -> npt.NDArray[np.int8]:
         """Return the codes of an enumerated field; 0 where it is absent or unknown."""

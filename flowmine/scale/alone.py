@@ -6,7 +6,7 @@ One compressed input is inflated in a thread into slots, which are read as a pla
 
 from collections.abc import Iterator
 
-from flowmine.edges import Parts, Sum, Sums, parts_of, telling_ports
+from flowmine.edges import Parts, Sum, Sums, parts_of, telling
 from flowmine.errors import InputError
 from flowmine.ingest.ahead import ahead
 from flowmine.ingest.division import Division, Folds, Keys, Portion, Reader, Share
@@ -21,7 +21,7 @@ def gather(division: Division, how: Sums) -> Parts:
     Raise as `flowmine.ingest.source.Source.batches`; Undividable where a record goes on from one portion to the next.
     """
     slots = OwnSlots() if division.is_one_stream else None
-    reader, total = Reader(division.settings, telling_ports, slots), Sum(how)
+    reader, total = Reader(division.settings, telling, slots), Sum(how)
     each = _each(division, reader, slots)
     for portion, made in ahead(each, 1) if division.is_recorded else each:
         if made is None:

@@ -11,7 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from flowmine.edges import Parts, Sum, Sums, telling_ports
+from flowmine.edges import Parts, Sum, Sums, telling
 from flowmine.errors import InputError, UsageError
 from flowmine.ingest.division import Division, Folds, Keys, New, Portion, Reader, Settings, Share, Whole
 from flowmine.scale.alone import add_own
@@ -183,7 +183,7 @@ class _Tasks:
 
 
 def _decode(settings: Settings, portion: Portion) -> _Decoded:
-    reader = Reader(settings, telling_ports)
+    reader = Reader(settings, telling)
     share, folds = reader.read(portion)
     return _Decoded(share, folds, reader.end(), reader.keys(folds))
 
@@ -196,7 +196,7 @@ def _sum(settings: Settings, how: Sums, decoded: _Decoded, new: New) -> tuple[di
     share = deepcopy(decoded.share)  # another task may need what this one was given, unchanged
     total = Sum(how)
     if decoded.folds is not None:
-        total.add_flows(Reader(settings, telling_ports).passed_on(share, decoded.folds, new))
+        total.add_flows(Reader(settings, telling).passed_on(share, decoded.folds, new))
     return packed(total.parts()), _Told(share, decoded.whole)
 
 

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
 
-from flowmine.edges import Sum, Sums, telling_ports
+from flowmine.edges import Sum, Sums, telling
 from flowmine.ingest.division import Folds, New, Portion, Reader, Settings, Share
 from flowmine.ingest.slots import SharedSlots
 from flowmine.scale.messages import Done, Failed, Finish, Finished, Keyed, Pass, Read
@@ -30,7 +30,7 @@ class _Work:
     """The portions of one worker."""
 
     def __init__(self, settings: Settings, how: Sums, slots: SharedSlots) -> None:
-        self._reader = Reader(settings, telling_ports, slots)
+        self._reader = Reader(settings, telling, slots)
         self._held: dict[int, tuple[Share, Folds]] = {}
         self._sum = Sum(how)
 

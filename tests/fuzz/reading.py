@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from flowmine.edges import aggregate, telling_ports
+from flowmine.edges import aggregate, telling
 from flowmine.ingest import Source, open_flows
 from flowmine.ingest.capturewindow import Folder, manifest_of
 from flowmine.ingest.division import Reader, Undividable
@@ -56,7 +56,7 @@ def _file(data: bytes) -> None:
 def _divided(source: Source) -> None:
     division = source.divided()
     assert division is not None
-    reader = Reader(division.settings, telling_ports)
+    reader = Reader(division.settings, telling)
     for portion in division.portions():
         if not portion.is_elsewhere:
             division.own(portion)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowmine.edges import COLUMNS, REQUEST_COLUMNS, Edges, Sum, Sums, settle, telling_ports
+from flowmine.edges import COLUMNS, REQUEST_COLUMNS, Edges, Sum, Sums, settle, telling
 from flowmine.errors import FlowmineError
 from flowmine.ingest import Source, capturegroups, open_flows
 from flowmine.ingest.capturedistinct import APART, OF_REQUESTS, PLACES, SHARED, distinct, seal
@@ -55,7 +55,7 @@ def apart(*inputs: Path) -> tuple[Edges, Source]:
     source = open_flows(*inputs, columns=COLUMNS)
     division = source.divided()
     assert division is not None
-    reader, total = Reader(division.settings, telling_ports), Sum(Sums())
+    reader, total = Reader(division.settings, telling), Sum(Sums())
     for portion in division.portions():
         if not portion.is_elsewhere:
             batch, _ = division.own(portion)
