@@ -5,30 +5,27 @@ from numpy.typing import NDArray
 
 from flowmine.edges.direction import ACK, EPHEMERAL, SYN
 
-__all__ = ["addresses", "ports"]
+__all__ = ["addresses", "ports", "untold"]
 
 
-def ports(
-    is_reply: NDArray[np.int64],
-    tcp_flags: NDArray[np.int64],
-    is_l7: NDArray[np.bool_],
-    source_port: NDArray[np.int64],
-    destination_port: NDArray[np.int64],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return ports with `EPHEMERAL` for each ephemeral one that says nothing of the connection but that it is one.
+def untold(
+    is_reply: NDArray[np.int64], tcp_flags: NDArray[np.int64], is_l7: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell of which packets the source's port, and of which the destination's, says nothing if it is ephemeral.
 
     That is the source's of a packet said to be no reply, and of a SYN of which nothing is said (drops); and the
     destination's of a reply or SYN+ACK: `direction.hints` says the same with it, and the responder's port is the other
-    one. Arguments are as for `direction.hints`, with -1 for no flags and for no port; ``is_l7`` where there is a layer 7.
+    one. Arguments are as for `direction.hints`, with -1 for no flags; ``is_l7`` where there is a layer 7.
     """
     flags = np.where(tcp_flags < 0, 0, tcp_flags) & (SYN | ACK)
     answers = flags == (SYN | ACK)
     forward = (is_reply == 0) & ~answers | (is_reply < 0) & (flags == SYN) & ~is_l7
-    source, destination = (
-        np.where(untold & (ports > EPHEMERAL), EPHEMERAL, ports)
-        for untold, ports in ((forward, source_port), ((is_reply == 1) | answers, destination_port))
-    )
-    return source, destination
+    return forward, (is_reply == 1) | answers
+
+
+def ports(is_untold: NDArray[np.bool_], ports: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return ports (-1 for none) with `EPHEMERAL` for each ephemeral one that is `untold`."""
+    return np.where(is_untold & (ports > EPHEMERAL), EPHEMERAL, ports)
 
 
 def addresses(ids: NDArray[np.uint64], is_named: NDArray[np.bool_]) -> NDArray[np.bool_]:

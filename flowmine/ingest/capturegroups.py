@@ -13,9 +13,8 @@ import pyarrow.compute as pc
 
 from flowmine.errors import InputError, SchemaError
 from flowmine.ingest.capturedistinct import APART, OF_REQUESTS, PLACES, SEAL, SHARED, seal
-from flowmine.ingest.capturefold import of_distinct
+from flowmine.ingest.capturefold import Events
 from flowmine.ingest.capturewindow import opened, readable, sound
-from flowmine.ingest.folding import Fold, Folds, Telling
 from flowmine.schema import ENUMS, FLOWS
 
 if TYPE_CHECKING:
@@ -112,19 +111,12 @@ class Groups:
             ):
                 yield _whole(conformed(sound(pa.Table.from_batches([batch])), self._schema))
 
-    def folds(self, group: Group, telling: Telling) -> Folds | None:
-        """Return the events of a row group, those alike told once; None where it has none. Raises as `read`."""
-        stored = self._of_distinct(group, telling)
-        if stored is not None:
-            return Folds([stored])
-        made, rows = [], 0
-        for batch in self.read(group):
-            made.append(Fold.of_each(batch, np.arange(rows, rows + batch.num_rows)))
-            rows += batch.num_rows
-        return Folds(made) if made else None
+    def events(self, group: Group) -> Events:
+        """Return the events of a row group as they are stored. Raises as `read`."""
+        return self._of_distinct(group) or Events(list(self.read(group)))
 
-    def _of_distinct(self, group: Group, telling: Telling) -> Fold | None:
-        """Return what distinct events make; None where the row group has none."""
+    def _of_distinct(self, group: Group) -> Events | None:
+        """Return them by way of distinct events; None where the row group has none."""
         if group.rows < _FEW or self._beside is None:
             return None
         place = self._table(self._beside[1], "places", group, PLACES).column("place")
@@ -137,7 +129,7 @@ class Groups:
                 raise pa.ArrowInvalid("it does not have the events of flows.parquet")
             if pc.max(place).as_py() >= distinct.num_rows:
                 raise pa.ArrowInvalid("it has places that distinct.parquet does not have")
-        return of_distinct(place.to_numpy().astype(np.int64), distinct, own, telling)
+        return Events([own], distinct, place.to_numpy().astype(np.int64))
 
     def _table(self, file: "pq.ParquetFile", name: str, group: Group, schema: pa.Schema) -> pa.RecordBatch:
         with readable(self.window, name):

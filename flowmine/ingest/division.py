@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from flowmine.errors import InputError
 from flowmine.ingest.blocks import Block, Unreadable
+from flowmine.ingest.capturefold import Events
 from flowmine.ingest.capturegroups import Group, Groups
 from flowmine.ingest.captureread import Kept, Stored
 from flowmine.ingest.captureshelf import Shelf
@@ -125,11 +126,24 @@ class Reader:
         self._schema = pa.schema([field for field in FLOWS if field.name in settings.columns])
         self._window: Groups | None = None
 
-    def read(self, portion: Portion) -> tuple[Share, Folds | None]:
-        """Return what a portion tells, and its flows, if there are any. Raises as `source.Source.batches`."""
+    def begun(self, portion: Portion) -> Events | None:
+        """Return what can be read before the portion's turn, in another thread: the events of a row group. Raises as `read`."""
+        group = portion.content
+        if not isinstance(group, Group):
+            return None
+        if self._window is None or self._window.window != group.window:  # and it stays open for the next
+            self._window = Groups(group.window, group.columns)
+        return self._window.events(group)
+
+    def read(self, portion: Portion, events: Events | None = None) -> tuple[Share, Folds | None]:
+        """Return what a portion tells, and its flows, if there are any. Raises as `source.Source.batches`.
+
+        ``events`` are what it was `begun` with, if it was.
+        """
         share = Share(Ledger(held=[] if self._settings.logged else None))
-        if isinstance(portion.content, Group):
-            return share, self._stored(portion.content)
+        events = events or self.begun(portion)
+        if events is not None:
+            return share, events.folds(self._telling) if events.own else None
         self._builder.ledger = share.ledger
         lines = Lines(portion.name, self._typed, share.ledger, strict=self._settings.strict)
         usual: list[tuple[StretchRows, Ints]] = []
@@ -158,12 +172,6 @@ class Reader:
             usual = [(whole, np.concatenate([places for _, places in usual]))]
         return [self._builder.fold(rows, places, self._telling) for rows, places in usual]
 
-    def _stored(self, group: Group) -> Folds | None:
-        """Return the flows of a window's row group; the window stays open for the next."""
-        if self._window is None or self._window.window != group.window:
-            self._window = Groups(group.window, group.columns)
-        return self._window.folds(group, self._telling)
-
     def _blocks(self, content: object) -> Iterator[Block | Unreadable]:
         found: Iterator[object] = iter([content])
         if isinstance(content, Range):
@@ -178,9 +186,9 @@ class Reader:
                 yield block
             del block
 
-    def keys(self, folds: Folds | None) -> Keys:
+    def keys(self, flows: Folds | Events | None) -> Keys:
         """Return what to tell repeated flows by."""
-        return repeatable_keys(folds.uuids()) if folds is not None and self._settings.dedup else None
+        return repeatable_keys(flows.uuids) if flows is not None and self._settings.dedup else None
 
     def passed_on(self, share: Share, folds: Folds, new: New) -> pa.RecordBatch:
         """Return the new ones of a portion's flows, alike ones added up, in the columns asked for; tell its ledger."""

@@ -26,13 +26,14 @@ _Mask: TypeAlias = npt.NDArray[np.bool_]
 class Telling(Protocol):
     """What of flows tells anything to whom they are added up for (`flowmine.edges.telling`)."""
 
-    def ports(
-        self, is_reply: Ints, tcp_flags: Ints, is_l7: _Mask, source_port: Ints, destination_port: Ints, /
-    ) -> tuple[Ints, Ints]:
-        """Return source and destination ports (-1 none), those alike whose difference does not matter.
+    def untold(self, is_reply: Ints, tcp_flags: Ints, is_l7: _Mask, /) -> tuple[_Mask, _Mask]:
+        """Tell of which flows the source port, and of which the destination port, matters only as far as `ports` says.
 
         ``is_reply`` is 1, 0, or -1 for unknown; ``tcp_flags`` -1 for none.
         """
+
+    def ports(self, is_untold: _Mask, ports: Ints, /) -> Ints:
+        """Return ports (-1 none), those of `untold` alike whose difference does not matter."""
 
     def addresses(self, ids: npt.NDArray[np.uint64], is_named: _Mask, /) -> _Mask:
         """Tell at which ends, of endpoints with some ids, the address matters; ``is_named`` where names are beside it."""
@@ -132,10 +133,12 @@ class Folds:
             return None
         return np.argsort(np.concatenate([fold.places for fold in self.folds]), kind="stable")
 
+    @property
     def uuids(self) -> pa.Array:
-        """Return the uuid of each flow, in the order in which they were read."""
-        found = pa.concat_arrays([fold.uuids for fold in self.folds])
-        return found if self._order is None else found.take(pa.array(self._order))
+        """The uuid of each flow, in the order in which they were read."""
+        if self._order is None:
+            return self.folds[0].uuids
+        return pa.concat_arrays([fold.uuids for fold in self.folds]).take(pa.array(self._order))
 
     def passed_on(self, new: _Mask | None, ledger: Ledger, columns: Sequence[str]) -> pa.RecordBatch:
         """Return the new flows added up (`Fold.added_up`); tell the ledger of these, and of the others as duplicates.

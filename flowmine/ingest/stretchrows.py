@@ -102,7 +102,7 @@ class StretchRows(Rows):
         """Return flows that differ in what tells something, and which of them each is."""
         is_reply = self._spread("is_reply", lambda rows: _tristate(rows.replies), "is_reply in numbers")
         flags = self._spread("l4", lambda rows: rows.l4.tcp_flags, "tcp_flags")
-        ports = telling.ports(is_reply, flags, self.has("l7"), *self._stretches.ports)
+        untold = telling.untold(is_reply, flags, self.has("l7"))
         parts = [
             known.but_ends[self._all_codes[kind]]
             for kind, known in self._known.items()
@@ -114,7 +114,8 @@ class StretchRows(Rows):
             kind = self._kind("IP")
             addresses = self._known[kind].numbers(f"IP.{end}", partial(_addresses, end=end))
             parts += [forms[:, 0], np.where(tells, addresses[self._all_codes[kind]] + 1, 0)]
-        which = _numbered([*parts, *(side + 1 for side in ports)])
+        parts += [telling.ports(*each) + 1 for each in zip(untold, self._stretches.ports, strict=True)]
+        which = _numbered(parts)
         lines = firsts(which, int(which.max()) + 1)
         found = StretchRows(
             self._stretches.only(lines),

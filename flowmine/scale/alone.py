@@ -1,6 +1,6 @@
 """Read a source with this process alone: its portions one after the other, as others would read them.
 
-Those of recorded captures are read in a thread, each while the one before is added up: Arrow reads them beside Python.
+Those of recorded captures are begun in a thread, each while those before are added up: Arrow reads them beside Python.
 One compressed input is inflated in a thread into slots, which are read as a plain file is.
 """
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from flowmine.edges import Parts, Sum, Sums, parts_of, telling
 from flowmine.errors import InputError
 from flowmine.ingest.ahead import ahead
+from flowmine.ingest.capturefold import Events
 from flowmine.ingest.division import Division, Folds, Keys, Portion, Reader, Share
 from flowmine.ingest.slots import OwnSlots, Slot, Slots
 
@@ -22,8 +23,7 @@ def gather(division: Division, how: Sums) -> Parts:
     """
     slots = OwnSlots() if division.is_one_stream else None
     reader, total = Reader(division.settings, telling, slots), Sum(how)
-    each = _each(division, reader, slots)
-    for portion, made in ahead(each, 1) if division.is_recorded else each:
+    for portion, made in _each(division, reader, slots):
         if made is None:
             add_own(division, portion, total)
             continue
@@ -41,18 +41,28 @@ def _each(
     division: Division, reader: Reader, slots: Slots | None
 ) -> Iterator[tuple[Portion, tuple[Share, Folds | None, Keys] | InputError | None]]:
     """Yield the portions and what reading each gives; None for those that the division reads."""
-    for portion in division.portions(slots):
+    begun = _begun(division, reader, slots)
+    for portion, events, keys in ahead(begun, 2) if division.is_recorded else begun:
         if not portion.is_elsewhere:
             yield portion, None
             continue
         try:
-            share, folds = reader.read(portion)
+            share, folds = reader.read(portion, events)
         except InputError as error:
             yield portion, error
             return
         if slots is not None and isinstance(portion.content, Slot):
             slots.give_back(portion.content.number)
-        yield portion, (share, folds, reader.keys(folds))
+        yield portion, (share, folds, reader.keys(folds) if events is None else keys)
+
+
+def _begun(
+    division: Division, reader: Reader, slots: Slots | None
+) -> Iterator[tuple[Portion, Events | None, Keys]]:
+    """Yield the portions, and what can be read of them before their turn."""
+    for portion in division.portions(slots):
+        events = reader.begun(portion)
+        yield portion, events, reader.keys(events)
 
 
 def add_own(division: Division, portion: Portion, total: Sum) -> None:

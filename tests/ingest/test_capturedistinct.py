@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from flowmine.edges import COLUMNS, REQUEST_COLUMNS, Edges, Sum, Sums, settle, telling
 from flowmine.errors import FlowmineError
-from flowmine.ingest import Source, capturegroups, open_flows
+from flowmine.ingest import Source, capturefold, capturegroups, open_flows
 from flowmine.ingest.capturedistinct import APART, OF_REQUESTS, PLACES, SHARED, distinct, seal
 from flowmine.ingest.capturefold import of_distinct
 from flowmine.ingest.capturewindow import windows
@@ -39,7 +39,7 @@ def used(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         rows.append(len(made.rows))
         return made
 
-    monkeypatch.setattr(capturegroups, "of_distinct", noted)
+    monkeypatch.setattr(capturefold, "of_distinct", noted)
     return rows
 
 
