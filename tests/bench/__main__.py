@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from tests.bench.contenders import compressed, cores_of, recorded
-from tests.bench.edges import made
+from tests.bench.edges import RATE, made
 from tests.bench.measure import Measured, measure
 
 _MODULE = "tests.bench.contenders"
@@ -82,13 +82,14 @@ class Result:
 
 @click.command(help=__doc__)
 @click.option("--flows", default=500_000, show_default=True, help="Events of the capture.")
+@click.option("--rate", default=RATE, show_default=True, help="Events a second of the capture.")
 @click.option("--runs", default=3, show_default=True, help="Runs of each; the fastest counts.")
 @click.option(
     "--growth", default=10, show_default=True, help="How many times larger a second capture is; 0 = none."
 )
 @click.option("--only", multiple=True, help="Contenders whose title has this text in it.")
 @click.option("--markdown", is_flag=True, help="Also print the table as the README has it.")
-def main(flows: int, runs: int, growth: int, only: tuple[str, ...], markdown: bool) -> None:
+def main(flows: int, rate: int, runs: int, growth: int, only: tuple[str, ...], markdown: bool) -> None:
     """Print the table, the ratios, and how time and memory grow."""
     click.echo(f"{cores_of()} cores; seconds, flows/s, MB/s of JSON, MB of memory (of all its processes)")
     chosen = [
@@ -99,17 +100,17 @@ def main(flows: int, runs: int, growth: int, only: tuple[str, ...], markdown: bo
         if not one.is_there:
             click.echo(f"{one.title:<42} left out: {one.needs} is not installed")
             continue
-        results[one.title] = _fastest(one, flows, runs)
+        results[one.title] = _fastest(one, flows, rate, runs)
         click.echo(results[one.title].line(one.title))
     _ratios(results)
     if markdown:
         _markdown(flows, results)
     if growth:
-        _grow(flows, growth, [one for one in chosen if one in (_ONE, _ALL)], results)
+        _grow(flows, rate, growth, [one for one in chosen if one in (_ONE, _ALL)], results)
 
 
-def _fastest(one: Contender, flows: int, runs: int) -> Result:
-    path = made(flows // one.share)
+def _fastest(one: Contender, flows: int, rate: int, runs: int) -> Result:
+    path = made(flows // one.share, rate)
     size = path.stat().st_size
     stored = one.stored(path) if one.stored else path
     got = min(
@@ -149,10 +150,10 @@ def _markdown(flows: int, results: dict[str, Result]) -> None:
         click.echo(f"| {title} | {one.rate:,.0f} | {megabytes:,.0f} | {one.got.peak / 1e6:,.0f} | {beside} |")
 
 
-def _grow(flows: int, times: int, chosen: list[Contender], results: dict[str, Result]) -> None:
+def _grow(flows: int, rate: int, times: int, chosen: list[Contender], results: dict[str, Result]) -> None:
     click.echo(f"{times} times the flows:")
     for one in chosen:
-        small, large = results[one.title], _fastest(one, flows * times, 1)
+        small, large = results[one.title], _fastest(one, flows * times, rate, 1)
         click.echo(large.line(one.title))
         seconds, peak = large.got.seconds / small.got.seconds, large.got.peak / small.got.peak
         click.echo(f"  {seconds:.2f} times the time, {peak:.2f} times the memory")

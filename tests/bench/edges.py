@@ -11,6 +11,9 @@ import click
 
 from tests.bench.measure import Measured, measure
 
+RATE = 10_000
+"""Flows a second of a big cluster: about 1 TB of JSON a day."""
+
 _ENDPOINT = "STRUCT(ID INT, identity INT, namespace VARCHAR, labels VARCHAR[], pod_name VARCHAR)"
 _PORTS = "STRUCT(source_port INT, destination_port INT, flags STRUCT(SYN BOOL, ACK BOOL))"
 _FLOW = f"""STRUCT(time TIMESTAMP, uuid VARCHAR, verdict VARCHAR, drop_reason_desc VARCHAR,
@@ -123,25 +126,18 @@ def main(capture: Path | None, flows: int, runs: int, growth: bool) -> None:
         compare(made(flows * 10), 1)
 
 
-def made(flows: int) -> Path:
-    """Return a capture of that many flows, made once by the project's own generator."""
+def made(flows: int, rate: int = RATE) -> Path:
+    """Return a capture of that many flows, ``rate`` a second, made once by the project's own generator."""
     import subprocess
     import sys
     import tempfile
 
-    path = Path(tempfile.gettempdir()) / f"flowmine-bench-{flows}.jsonl"
+    path = Path(tempfile.gettempdir()) / f"flowmine-bench-{flows}-at-{rate}.jsonl"
     if not path.exists():
-        command = [
-            sys.executable,
-            "-m",
-            "tests.cluster",
-            "three-tier",
-            "--flows",
-            str(flows),
-            "--out",
-            str(path),
-        ]
-        subprocess.run(command, check=True)
+        generator = [sys.executable, "-m", "tests.cluster", "three-tier"]
+        subprocess.run(
+            [*generator, "--flows", str(flows), "--rate", str(rate), "--out", str(path)], check=True
+        )
     return path
 
 

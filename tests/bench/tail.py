@@ -21,6 +21,8 @@ from tests.bench.edges import made
 from tests.bench.measure import Measured, measure
 
 _TENTHS = 10
+_RATE = 6
+"""Flows a second of the capture: the slower, the more hours go by, and the more state there is to keep."""
 
 
 def resident() -> int:
@@ -144,7 +146,7 @@ def _line(name: str, got: Measured, base: Measured) -> str:
 @click.option("--capture", default=50_000, show_default=True, help="Size of the capture that is repeated.")
 def main(flows: int, counted: int, capture: int) -> None:
     """Print the contenders, each beside the counting client."""
-    path = made(capture)
+    path = made(capture, _RATE)
     with tempfile.TemporaryDirectory() as state:
         with served(path, counted) as address:
             bare = measure("tests.bench.tail", "count", address)

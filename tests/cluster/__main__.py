@@ -6,11 +6,12 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from tests.cluster.capture import write
 from tests.cluster.model import Capture
-from tests.cluster.replay import replay
+from tests.cluster.replay import hours_at, replay
 from tests.cluster.samples import write_samples
 from tests.cluster.systems import SYSTEMS
 from tests.cluster.truth import truth
@@ -22,6 +23,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("name", choices=["samples", *SYSTEMS], help="`samples`, or the system to record")
     parser.add_argument("--flows", type=int, default=100_000, help="number of lines (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="file to write, gzip'd for .gz; for samples the folder")
+    parser.add_argument("--rate", type=float, help="flows a second (default: a block of 20,000 an hour)")
     parser.add_argument("--version", default="1.19", help="Cilium's version: 1.14 or 1.19 (default)")
     parser.add_argument("--truth", type=Path, help="also write what the cluster intends, as JSON")
     options = parser.parse_args(arguments)
@@ -32,7 +34,10 @@ def main(arguments: list[str]) -> int:
     cluster = SYSTEMS[options.name]()
     out = options.out or Path(f"{options.name}.jsonl")
     begun = time.perf_counter()
-    count = write(out, replay(cluster, options.flows, Capture(version=options.version)))
+    capture = Capture(version=options.version)
+    if options.rate:
+        capture = replace(capture, hours=hours_at(options.rate))
+    count = write(out, replay(cluster, options.flows, capture))
     took = time.perf_counter() - begun
     print(f"{out}: {count:,} lines in {took:.1f} s ({count / took:,.0f}/s)", file=sys.stderr)
     if options.truth:

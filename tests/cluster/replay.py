@@ -18,6 +18,11 @@ _LOW, _HIGH = 32768, 61000
 _MARKS = re.compile(rb'"(time|uuid|source_port|destination_port)":"?([^",}]+)')
 
 
+def hours_at(rate: float) -> float:
+    """Return the hours of a `Capture` that is replayed at so many flows a second: those in which a block passes."""
+    return _BLOCK / rate / 3600
+
+
 def replay(
     cluster: Cluster, count: int, capture: Capture | None = None, judge: Judge | None = None
 ) -> Iterator[bytes]:
