@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from flowmine.ingest.captureread import Kept, Stored
 from flowmine.ingest.captureshelf import Shelf
 from flowmine.ingest.columns import Builder
 from flowmine.ingest.files import Input
-from flowmine.ingest.folding import Fold, Folds, Ints, Telling
+from flowmine.ingest.folding import Fold, Folds, Lot, Telling
 from flowmine.ingest.fresh import passed_on, repeatable_keys
 from flowmine.ingest.intern import Endpoints, Known
 from flowmine.ingest.jsonl import Lines, tell_cut, tell_nothing
@@ -32,6 +32,7 @@ from flowmine.ingest.ranges import Range, blocks_of
 from flowmine.ingest.shapes import decoders, fields_of
 from flowmine.ingest.slots import Slot, Slots, blocks_in
 from flowmine.ingest.stretchrows import StretchRows
+from flowmine.ingest.waiting import Unfolded, Waiting
 from flowmine.ingest.whichcode import Compiled, cutter, seen_ids
 from flowmine.ledger import Ledger
 from flowmine.schema import FLOWS
@@ -58,8 +59,16 @@ Keys: TypeAlias = npt.NDArray[np.uint64] | None
 """A key for the uuid of each flow; None where none has a uuid."""
 New: TypeAlias = npt.NDArray[np.bool_] | None
 """Which flows were not read before; None for all."""
-Whole: TypeAlias = tuple[Known, tuple[int, list[str], set[str]]]
-"""What a reader knows at its end: endpoints, and the fields that flows had (`masks.Presence.seen`)."""
+
+
+class Whole(NamedTuple):
+    """What a reader knows at its end: endpoints, the fields that flows had (`masks.Presence.seen`), and what is to be told
+    of flows that waited.
+    """
+
+    known: Known
+    seen: tuple[int, list[str], set[str]]
+    ledger: Ledger
 
 
 class Undividable(Exception):
@@ -125,6 +134,10 @@ class Reader:
         self._typed, self._cut = decoders(fields_of(columns)), cutter(settings.compiled)
         self._schema = pa.schema([field for field in FLOWS if field.name in settings.columns])
         self._window: Groups | None = None
+        self._waiting = Waiting(self._builder, telling)
+        self._unpassed: list[Folds] = []
+        """What was read and not passed on."""
+        self._ready: list[Fold] = []
 
     def begun(self, portion: Portion) -> Events | None:
         """Return what can be read before the portion's turn, in another thread: the events of a row group. Raises as `read`."""
@@ -145,32 +158,41 @@ class Reader:
         if events is not None:
             return share, events.folds(self._telling) if events.own else None
         self._builder.ledger = share.ledger
+        self._make_room()
         lines = Lines(portion.name, self._typed, share.ledger, strict=self._settings.strict)
-        usual: list[tuple[StretchRows, Ints]] = []
-        folds: list[Fold] = []
+        lots: list[Lot] = []
         numbers = count()
         for block in self._blocks(portion.content):
             number = next(numbers)  # `enumerate` would hold each block while the next is read
             for rows, at in lines.rows(block, self._builder.tools):
                 places = at + (number << _PLACES)
-                if isinstance(rows, StretchRows):
-                    usual.append((rows, places))
+                if isinstance(rows, StretchRows) and not rows.time.null_count:
+                    lots.append(Unfolded(rows, places))
                     self._endpoints.held = True
                 else:
-                    folds.append(self._builder.fold(rows, places, self._telling))
+                    lots.append(self._builder.fold(rows, places, self._telling))
             share.lines = block.first - 1 + block.ends if isinstance(block, Block) else block.line
             del block
-        folds += self._folded(usual)
-        self._endpoints.held = False
         share.events, share.failure, share.waits = lines.events, lines.failure, lines.waits
-        return share, Folds(folds) if folds else None
+        folds = Folds(lots) if lots else None
+        if folds is not None:
+            self._unpassed.append(folds)
+        return share, folds
 
-    def _folded(self, usual: list[tuple[StretchRows, Ints]]) -> list[Fold]:
-        """Return the usual flows of some blocks as one, if that can be."""
-        whole = usual[0][0].joined([rows for rows, _ in usual[1:]]) if usual else None
-        if whole is not None:
-            usual = [(whole, np.concatenate([places for _, places in usual]))]
-        return [self._builder.fold(rows, places, self._telling) for rows, places in usual]
+    def _make_room(self) -> None:
+        """Tell once whatever waits, if too much is held for it."""
+        every = [self._endpoints, *self._builder.tools.known.values()]
+        if any(one.is_crowded for one in every):
+            for folds in self._unpassed:
+                self.tell_once(folds)
+            self._ready += self._waiting.all()
+            self._endpoints.held = False
+
+    def tell_once(self, folds: Folds) -> None:
+        """Tell flows once that were read and not passed on. Raises as `read`."""
+        loose = [lot for lot in folds.lots if isinstance(lot, Unfolded)]
+        others = [lot for lot in folds.lots if not isinstance(lot, Unfolded)]
+        folds.lots = [*others, *self._waiting.folded(loose)]
 
     def _blocks(self, content: object) -> Iterator[Block | Unreadable]:
         found: Iterator[object] = iter([content])
@@ -190,13 +212,31 @@ class Reader:
         """Return what to tell repeated flows by."""
         return repeatable_keys(flows.uuids) if flows is not None and self._settings.dedup else None
 
-    def passed_on(self, share: Share, folds: Folds, new: New) -> pa.RecordBatch:
-        """Return the new ones of a portion's flows, alike ones added up, in the columns asked for; tell its ledger."""
-        return folds.passed_on(new, share.ledger, self._schema.names)
+    def passed_on(self, share: Share, folds: Folds, new: New) -> list[pa.RecordBatch]:
+        """Return the new ones of a portion's flows, alike ones added up, in the columns asked for; tell its ledger.
 
-    def end(self) -> Whole:
-        """Return what was seen in all portions together."""
-        return self._endpoints.known(), self._builder.presence.seen()
+        Some may wait for more, and are returned with the flows of a later portion, or at the `end`. Raises as `read`.
+        """
+        self._builder.ledger = share.ledger
+        self._unpassed = [one for one in self._unpassed if one is not folds]
+        for lot in folds.passed_on(new, share.ledger):
+            if isinstance(lot, Unfolded):
+                self._waiting.add(lot)
+            elif isinstance(lot, Fold):
+                self._ready.append(lot)
+        self._ready += self._waiting.enough()
+        self._endpoints.held = bool(self._unpassed or len(self._waiting))
+        return self._added_up()
+
+    def _added_up(self) -> list[pa.RecordBatch]:
+        ready, self._ready = self._ready, []
+        return [fold.added_up(self._schema.names) for fold in ready]
+
+    def end(self) -> tuple[list[pa.RecordBatch], Whole]:
+        """Return the flows that waited, as `passed_on` does, and what was seen in all portions together. Raises as `read`."""
+        ledger = self._builder.ledger = Ledger(held=[] if self._settings.logged else None)
+        self._ready += self._waiting.all()
+        return self._added_up(), Whole(self._endpoints.known(), self._builder.presence.seen(), ledger)
 
 
 class Division:
@@ -287,9 +327,10 @@ class Division:
 
     def end(self, readers: Sequence[Whole]) -> None:
         """Join what the readers know, after the last portion."""
-        for known, seen in readers:
-            self._endpoints.join(known)
-            self._builder.presence.join(*seen)
+        for one in readers:
+            self._endpoints.join(one.known)
+            self._builder.presence.join(*one.seen)
+            self._ledger.join(one.ledger)
         self._builder.end()
         self._shelf.end()
         self._ledger.complete = True

@@ -6,7 +6,6 @@ ten thousands of lines has a fifth to make columns of, and the sum that many row
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -17,26 +16,47 @@ from flowmine.ingest.fresh import tell_again, tell_passed_on
 from flowmine.ledger import Ledger
 from flowmine.schema import HOUR, TIME
 
-__all__ = ["Fold", "Folds", "Ints", "Telling", "firsts"]
+__all__ = ["Fold", "Folds", "Ints", "Lot", "Mask", "Telling", "firsts"]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
-_Mask: TypeAlias = npt.NDArray[np.bool_]
+Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
 class Telling(Protocol):
     """What of flows tells anything to whom they are added up for (`flowmine.edges.telling`)."""
 
-    def untold(self, is_reply: Ints, tcp_flags: Ints, is_l7: _Mask, /) -> tuple[_Mask, _Mask]:
+    def untold(self, is_reply: Ints, tcp_flags: Ints, is_l7: Mask, /) -> tuple[Mask, Mask]:
         """Tell of which flows the source port, and of which the destination port, matters only as far as `ports` says.
 
         ``is_reply`` is 1, 0, or -1 for unknown; ``tcp_flags`` -1 for none.
         """
 
-    def ports(self, is_untold: _Mask, ports: Ints, /) -> Ints:
+    def ports(self, is_untold: Mask, ports: Ints, /) -> Ints:
         """Return ports (-1 none), those of `untold` alike whose difference does not matter."""
 
-    def addresses(self, ids: npt.NDArray[np.uint64], is_named: _Mask, /) -> _Mask:
+    def addresses(self, ids: npt.NDArray[np.uint64], is_named: Mask, /) -> Mask:
         """Tell at which ends, of endpoints with some ids, the address matters; ``is_named`` where names are beside it."""
+
+
+class Lot(Protocol):
+    """Some flows of a portion: ``times`` (nanoseconds) and ``uuids`` of each, and ``places``, by which they are in order."""
+
+    @property
+    def count(self) -> int:
+        """How many flows there are."""
+
+    @property
+    def times(self) -> pa.Array: ...
+    @property
+    def uuids(self) -> pa.Array: ...
+    @property
+    def places(self) -> Ints: ...
+
+    def nodes(self, chosen: Mask, /) -> pa.Array:
+        """Return the emitting nodes of some."""
+
+    def only(self, chosen: Mask, /) -> "Lot":
+        """Return some of the flows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +79,16 @@ class Fold:
         times, uuids = (flows.column(name) for name in ("time", "uuid"))
         return cls(flows, np.arange(flows.num_rows), times.cast(pa.int64()), uuids, places)
 
-    def only(self, chosen: _Mask) -> "Fold":
+    @property
+    def count(self) -> int:
+        """How many flows there are."""
+        return len(self.rows)
+
+    def nodes(self, chosen: Mask) -> pa.Array:
+        """Return the emitting nodes of some."""
+        return self.different.column("node_name").take(pa.array(self.rows[chosen]))
+
+    def only(self, chosen: Mask) -> "Fold":
         """Return some of the flows."""
         mask = pa.array(chosen)
         times, uuids = self.times.filter(mask), self.uuids.filter(mask)
@@ -115,56 +144,44 @@ def _runs(rows: Ints, times: Ints) -> tuple[Ints, Ints]:
     return starts, np.append(starts, len(rows))[1:] - 1
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Folds:
     """All flows of a portion."""
 
-    folds: list[Fold]
+    lots: Sequence[Lot]
 
     @property
     def count(self) -> int:
         """How many flows there are."""
-        return sum(len(fold.rows) for fold in self.folds)
+        return sum(lot.count for lot in self.lots)
 
-    @cached_property
     def _order(self) -> Ints | None:
-        """The places of the flows, one fold after the other, in the order in which they were read; None for the same."""
-        if len(self.folds) == 1:
-            return None
-        return np.argsort(np.concatenate([fold.places for fold in self.folds]), kind="stable")
+        """The places of the flows, one lot after the other, in the order in which they were read; None for the same."""
+        places = np.concatenate([lot.places for lot in self.lots])
+        return None if bool((places[1:] > places[:-1]).all()) else np.argsort(places, kind="stable")
 
     @property
     def uuids(self) -> pa.Array:
         """The uuid of each flow, in the order in which they were read."""
-        if self._order is None:
-            return self.folds[0].uuids
-        return pa.concat_arrays([fold.uuids for fold in self.folds]).take(pa.array(self._order))
+        found = [lot.uuids for lot in self.lots]
+        every, order = found[0] if len(found) == 1 else pa.concat_arrays(found), self._order()
+        return every if order is None else every.take(pa.array(order))
 
-    def passed_on(self, new: _Mask | None, ledger: Ledger, columns: Sequence[str]) -> pa.RecordBatch:
-        """Return the new flows added up (`Fold.added_up`); tell the ledger of these, and of the others as duplicates.
+    def passed_on(self, new: Mask | None, ledger: Ledger) -> Sequence[Lot]:
+        """Return the new flows; tell the ledger of these, and of the others as duplicates.
 
         ``new`` says in the order in which they were read which are; None for all.
         """
-        folds = self.folds
+        lots = self.lots
         if new is not None and not new.all():
-            kept = new
-            if self._order is not None:
+            kept, order = new, self._order()
+            if order is not None:
                 kept = np.empty(len(new), bool)
-                kept[self._order] = new
-            masks = np.split(kept, np.cumsum([len(fold.rows) for fold in folds])[:-1])
-            for fold, mask in zip(folds, masks, strict=True):
-                nodes = fold.different.column("node_name").take(pa.array(fold.rows[~mask]))
-                tell_again(nodes, ledger)
-            folds = [fold.only(mask) for fold, mask in zip(folds, masks, strict=True)]
-        for fold in folds:
-            tell_passed_on(fold.times, ledger)
-        if len(folds) == 1:
-            return folds[0].added_up(columns)
-        made = pa.Table.from_batches([fold.added_up(columns) for fold in folds])
-        return pa.RecordBatch.from_arrays(
-            [_whole(made.column(place)) for place in range(made.num_columns)], schema=made.schema
-        )
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+                kept[order] = new
+            masks = np.split(kept, np.cumsum([lot.count for lot in lots])[:-1])
+            for lot, mask in zip(lots, masks, strict=True):
+                tell_again(lot.nodes(~mask), ledger)
+            lots = [lot.only(mask) for lot, mask in zip(lots, masks, strict=True)]
+        for lot in lots:
+            tell_passed_on(lot.times, ledger)
+        return lots

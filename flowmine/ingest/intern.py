@@ -105,9 +105,14 @@ class Endpoints:
         self._first: dict[tuple[int, int], int] = {}
         self._arrays: tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]] | None = None
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether raw forms are too many."""
+        return self._bytes > _CACHE_BYTES
+
     def make_room(self) -> None:
         """Forget raw forms where they are too many and not ``held``; numbers given before no longer hold (`generation`)."""
-        if self._bytes > _CACHE_BYTES and not self.held:
+        if self.is_crowded and not self.held:
             self.generation += 1
             self._forget()
 

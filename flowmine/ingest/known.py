@@ -53,13 +53,18 @@ class Known:
         self.fields: set[str] = set()
         """Fields that any of them has."""
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether they are too many."""
+        return len(self._places) > _MOST
+
     def codes(self, found: Numbers, texts: Texts, decoders: Decoders) -> Numbers:
         """Return the number here of the stretch that each line has, by its number among ``texts``.
 
         Raise ValueError or the like where one is no run of whole members: then none of these is kept. What was kept is
         forgotten where it gets too much, and numbers given before no longer hold, unless endpoints are `held`.
         """
-        if len(self._places) > _MOST and not self._tools.endpoints.held:
+        if self.is_crowded and not self._tools.endpoints.held:
             self._forget()
         if self._texts is not texts:
             self._texts, self._numbers = texts, np.zeros(0, np.int32)

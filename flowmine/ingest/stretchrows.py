@@ -96,7 +96,9 @@ class StretchRows(Rows):
         if stretches is None:
             return None
         codes = {kind: np.concatenate([rows._all_codes[kind] for rows in every]) for kind in KINDS}
-        return StretchRows(stretches, codes, last._owners, self.tools, last._known)
+        found = StretchRows(stretches, codes, last._owners, self.tools, last._known)
+        found.time = pa.concat_arrays([rows.time for rows in every])
+        return found
 
     def alike(self, telling: Telling) -> tuple[Rows, Ints]:
         """Return flows that differ in what tells something, and which of them each is."""

@@ -31,9 +31,13 @@ def gather(division: Division, how: Sums) -> Parts:
             raise division.told(portion, made) from made
         share, folds, keys = made
         if folds is not None:
-            total.add_flows(reader.passed_on(share, folds, division.new(keys)))
+            for batch in reader.passed_on(share, folds, division.new(keys)):
+                total.add_flows(batch)
         division.join(portion, share)
-    division.end([reader.end()])
+    rest, whole = reader.end()
+    for batch in rest:
+        total.add_flows(batch)
+    division.end([whole])
     return total.parts()
 
 

@@ -185,7 +185,9 @@ class _Tasks:
 def _decode(settings: Settings, portion: Portion) -> _Decoded:
     reader = Reader(settings, telling)
     share, folds = reader.read(portion)
-    return _Decoded(share, folds, reader.end(), reader.keys(folds))
+    if folds is not None:
+        reader.tell_once(folds)  # which others then pass on
+    return _Decoded(share, folds, reader.end()[1], reader.keys(folds))
 
 
 def _keys(decoded: _Decoded) -> Keys:
@@ -196,7 +198,8 @@ def _sum(settings: Settings, how: Sums, decoded: _Decoded, new: New) -> tuple[di
     share = deepcopy(decoded.share)  # another task may need what this one was given, unchanged
     total = Sum(how)
     if decoded.folds is not None:
-        total.add_flows(Reader(settings, telling).passed_on(share, decoded.folds, new))
+        for batch in Reader(settings, telling).passed_on(share, decoded.folds, new):
+            total.add_flows(batch)
     return packed(total.parts()), _Told(share, decoded.whole)
 
 

@@ -40,9 +40,9 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A portion cannot be read."""
+    """A portion cannot be read, or with ``number`` None, what is left at the end cannot be added up."""
 
-    number: int
+    number: int | None
     error: Exception
 
 

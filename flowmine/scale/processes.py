@@ -47,6 +47,9 @@ def gather(
         for worker in workers:
             worker.tell(Finish())
         found = [worker.hear() for worker in workers]
+        for one in found:
+            if isinstance(one, Failed):
+                raise one.error
         parts = [unpacked(one.parts) for one in found if isinstance(one, Finished)]
         division.end([one.whole for one in found if isinstance(one, Finished)])
         return how.of(line.own.parts(), *parts)

@@ -36,18 +36,20 @@ class _Work:
 
     def answer(self, told: Read | Pass | Finish) -> Keyed | Done | Failed | Finished:
         """Do what is told."""
-        if isinstance(told, Read):
-            return self._read(told.portion)
-        if isinstance(told, Pass):
-            return self._done(told.number, *self._held.pop(told.number), told.new)
-        return Finished(packed(self._sum.parts()), self._reader.end())
-
-    def _read(self, portion: Portion) -> Keyed | Done | Failed:
         try:
-            share, folds = self._reader.read(portion)
+            if isinstance(told, Read):
+                return self._read(told.portion)
+            if isinstance(told, Pass):
+                return self._done(told.number, *self._held.pop(told.number), told.new)
+            return self._finished()
         except Exception as error:  # whatever it is, it is raised again where the answer is wanted
-            error.add_note(f"while reading {portion.name}")
-            return Failed(portion.number, error)
+            if isinstance(told, Read):
+                error.add_note(f"while reading {told.portion.name}")
+                return Failed(told.portion.number, error)
+            return Failed(told.number if isinstance(told, Pass) else None, error)
+
+    def _read(self, portion: Portion) -> Keyed | Done:
+        share, folds = self._reader.read(portion)
         if folds is None:
             return Done(portion.number, share)
         keys = self._reader.keys(folds)
@@ -56,8 +58,15 @@ class _Work:
         self._held[portion.number] = share, folds
         return Keyed(portion.number, keys)
 
+    def _finished(self) -> Finished:
+        rest, whole = self._reader.end()
+        for batch in rest:
+            self._sum.add_flows(batch)
+        return Finished(packed(self._sum.parts()), whole)
+
     def _done(self, number: int, share: Share, folds: Folds, new: New) -> Done:
-        self._sum.add_flows(self._reader.passed_on(share, folds, new))
+        for batch in self._reader.passed_on(share, folds, new):
+            self._sum.add_flows(batch)
         return Done(number, share)
 
 

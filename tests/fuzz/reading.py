@@ -65,7 +65,7 @@ def _divided(source: Source) -> None:
         if batch is not None:
             reader.passed_on(share, batch, division.new(reader.keys(batch)))
         division.join(portion, share)
-    division.end([reader.end()])
+    division.end([reader.end()[1]])
 
 
 def _printed(data: bytes) -> None:

@@ -64,9 +64,10 @@ def apart(*inputs: Path) -> tuple[Edges, Source]:
             continue
         share, folds = reader.read(portion)
         if folds is not None:
-            total.add_flows(reader.passed_on(share, folds, division.new(reader.keys(folds))))
+            for batch in reader.passed_on(share, folds, division.new(reader.keys(folds))):
+                total.add_flows(batch)
         division.join(portion, share)
-    division.end([reader.end()])
+    division.end([reader.end()[1]])
     return settle(total.parts(), source.endpoints, source.pods, source.ledger.table()), source
 
 
