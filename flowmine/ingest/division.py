@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from flowmine.errors import InputError
+from flowmine.ingest.ahead import ahead
 from flowmine.ingest.blocks import Block, Unreadable
 from flowmine.ingest.capturefold import Events
 from flowmine.ingest.capturegroups import Group, Groups
@@ -27,7 +28,7 @@ from flowmine.ingest.folding import Fold, Folds, Lot, Telling
 from flowmine.ingest.fresh import passed_on, repeatable_keys
 from flowmine.ingest.intern import Endpoints, Known
 from flowmine.ingest.jsonl import Lines, tell_cut, tell_nothing
-from flowmine.ingest.lockstep import Piece, Want, in_step
+from flowmine.ingest.lockstep import FEW, Piece, Want, in_step
 from flowmine.ingest.ranges import Range, blocks_of
 from flowmine.ingest.shapes import decoders, fields_of
 from flowmine.ingest.slots import Slot, Slots, blocks_in
@@ -52,6 +53,8 @@ __all__ = [
 ]
 
 _BLOCK = 8 << 20
+_INFLATED = 2
+"""Pieces of many compressed inputs that are inflated before they are asked for."""
 _PLACES = 40
 """Bits of the place of a line in its block."""
 
@@ -278,7 +281,10 @@ class Division:
 
         Raise InputError where an input cannot be read.
         """
-        for number, (place, piece) in enumerate(in_step(self._inputs, replace(self._want, slots=slots))):
+        pieces = in_step(self._inputs, replace(self._want, slots=slots))
+        if len(self._inputs) > FEW and any(one.compressed for one in self._inputs):
+            pieces = ahead(pieces, _INFLATED)
+        for number, (place, piece) in enumerate(pieces):
             yield Portion(number, place, self._inputs[place].name, piece)
 
     def new(self, keys: Keys) -> New:

@@ -16,13 +16,19 @@ from flowmine.ingest.slots import Slot, Slots, slots
 from flowmine.ingest.stretches import cut
 from flowmine.ingest.times import nanoseconds
 
-__all__ = ["Piece", "Want", "in_step"]
+__all__ = ["FEW", "Piece", "Want", "in_step"]
 
-_MOST_OPEN, _FEW = 48, 4
+_MOST_OPEN = 48
+FEW = 4
+"""Inputs of which each is inflated in a thread of its own, if it is compressed."""
 _ALONE, _LARGEST, _SMALLEST, _TOGETHER = 8 << 20, 1 << 21, 1 << 17, 24 << 20
 
+_TOLD_TOGETHER = 48 << 20
+"""Bytes of all inputs together that are held to be told to readers."""
 _RANGE, _SLOT = 8, 2
-"""Blocks in a range, and in a slot, of an input alone: the more, the more flows alike are told once."""
+"""Blocks in a range, and in a slot, of an input alone."""
+_RANGE_OF_MANY = 4
+"""Blocks in a range, and at most in whatever else is told to readers, of one of several inputs."""
 
 Piece: TypeAlias = Block | Unreadable | Stored | Kept | Group | Range | Slot
 
@@ -80,10 +86,12 @@ def _blocks(one: Input, size: int, want: Want, count: int) -> Iterator[Piece]:
     if one.format is not None and one.format.pieces is not None and one.window is not None:
         return one.pieces(one.format.pieces(one.window, want.columns, want.span, apart=want.ranges))
     if want.ranges and one.is_lines:
-        return ranges(one, size * (_RANGE if count == 1 else _RANGE // 2), size)
+        return ranges(one, size * (_RANGE if count == 1 else _RANGE_OF_MANY), size)
     if one.format is None or one.format.blocks is None:
         return iter(())
-    few = count <= _FEW
+    few = count <= FEW
+    if want.ranges and count > 1:  # in slots or not, for what comes first must not depend on who reads
+        size = min(size * _RANGE_OF_MANY, _TOLD_TOGETHER // min(count, _MOST_OPEN))
     if want.slots is not None and one.format.name == "json":
         lent = slots(one, size * (_SLOT if count == 1 else 1), want.slots, alone=count == 1)
         return ahead(lent, 1) if few and one.compressed else lent
