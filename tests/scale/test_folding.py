@@ -80,6 +80,26 @@ def test_flows_alike_are_added_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert made < flows / 2
 
 
+@pytest.mark.usefixtures("_small_blocks")
+def test_small_portions_are_told_once_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flows wait for those of the next portions; the last are not forgotten."""
+    path = tmp_path / "flows.jsonl"
+    path.write_bytes(b"".join(capture(4000)))
+    monkeypatch.setattr("flowmine.ingest.waiting._ENOUGH", 1500)
+    rows: list[int] = []
+    added_up = Fold.added_up
+
+    def counted(fold: Fold, columns: Any) -> pa.RecordBatch:
+        rows.append(len(fold.rows))
+        return added_up(fold, columns)
+
+    monkeypatch.setattr(Fold, "added_up", counted)
+    made = told(read(path, jobs=1))
+    assert len(rows) == 3
+    assert min(rows[:-1]) >= 1500
+    assert made == _each_by_itself(path)
+
+
 _HOUR = "2026-11-18T08:59:59.9999999"
 _TIMES = (
     f"{_HOUR}98Z",
@@ -89,6 +109,8 @@ _TIMES = (
     "soon",
 )
 _PORTS = st.sampled_from([1, 53, 8080, 32767, 32768, 32769, 40000, 65535])
+_ADDRESSES = st.sampled_from(["10.0.0.1", "10.0.0.2", "203.0.113.9"])
+_NAMES = st.sampled_from([None, None, ["shop.example"], ["shop.example", "www.shop.example"]])
 _FLOWS = st.fixed_dictionaries(
     {
         "line": st.integers(0, 40),
@@ -98,6 +120,8 @@ _FLOWS = st.fixed_dictionaries(
         "ports": st.tuples(_PORTS, _PORTS),
         "flags": st.sampled_from([None, ("SYN",), ("SYN", "ACK"), ("ACK",), ("RST",)]),
         "l7": st.sampled_from([None, None, "REQUEST", "RESPONSE"]),
+        "addresses": st.tuples(_ADDRESSES, _ADDRESSES),
+        "names": st.tuples(_NAMES, _NAMES),
     }
 )
 _LINES = [line for line in map(json.loads, capture(200)) if "TCP" in line.get("flow", {}).get("l4", {})]
@@ -112,12 +136,15 @@ def _line(drawn: dict[str, Any]) -> bytes:
     source, destination = drawn["ports"]
     tcp = {"source_port": source, "destination_port": destination}
     flow["l4"]["TCP"] = tcp | ({"flags": dict.fromkeys(drawn["flags"], True)} if drawn["flags"] else {})
+    flow["IP"] |= dict(zip(("source", "destination"), drawn["addresses"], strict=True))
     flow.pop("is_reply", None)
     summary = flow.pop("Summary", None)
     if drawn["l7"]:
         flow["Type"] = "L7"
         made = {"l7": {"type": drawn["l7"], "http": {"method": "GET", "url": "/"}}}
         flow = {key: value for field in flow for key, value in _with(flow, field, made)}
+    names = zip(("source_names", "destination_names"), drawn["names"], strict=True)
+    flow = {key: value for field in flow for key, value in _with(flow, field, {k: v for k, v in names if v})}
     if drawn["is_reply"] is not None:
         flow["is_reply"] = drawn["is_reply"]
     if summary is not None:
@@ -129,12 +156,34 @@ def _with(flow: dict[str, Any], field: str, made: dict[str, Any]) -> list[tuple[
     return [(field, flow[field]), *(made.items() if field == "node_name" else ())]
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(_FLOWS, min_size=1, max_size=120))
-def test_ports_that_tell_nothing_change_nothing(
+def _varied(drawn: tuple[dict[str, Any], list[tuple[str, dict[str, Any], int]]]) -> list[dict[str, Any]]:
+    """Return flows that each differ from the first in one field, and in their uuids."""
+    first, others = drawn
+    return [{**first, field: other[field], "uuid": uuid} for field, other, uuid in others]
+
+
+_VARIED = st.tuples(
+    _FLOWS,
+    st.lists(
+        st.tuples(
+            st.sampled_from(["addresses", "names", "ports", "ports", "time"]), _FLOWS, st.integers(0, 60)
+        ),
+        min_size=2,
+        max_size=12,
+    ),
+).map(_varied)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(_VARIED, min_size=1, max_size=12).map(
+        lambda groups: [flow for group in groups for flow in group]
+    )
+)
+def test_what_tells_nothing_changes_nothing(
     tmp_path_factory: pytest.TempPathFactory, flows: list[dict[str, Any]]
 ) -> None:
-    """Whatever the ports, flags, replies, times and repetitions are."""
+    """Whatever the addresses and names, ports, flags, replies, times and repetitions are."""
     path = tmp_path_factory.mktemp("drawn") / "flows.jsonl"
     path.write_bytes(b"".join(map(_line, flows)))
     assert _each_by_itself(path) == told(read(path, jobs=1))
