@@ -172,6 +172,8 @@ class _Line:
             add_own(self._division, portion, self.own)
             self._unjudged.popleft()
             return True
+        if self._unjudged and self._unjudged[0].number <= portion.number:
+            return False
         answer = self._answers.get(portion.number)
         if isinstance(answer, Failed):
             error = answer.error

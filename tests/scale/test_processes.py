@@ -3,10 +3,12 @@
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,29 @@ def test_many_files_spread(tmp_path: Path) -> None:
             path = tmp_path / f"{system}-{day}.log"
             path.write_bytes(gzip.compress(data) if day == 1 else data)
     assert told(read(tmp_path, jobs=1)) == told(read(tmp_path, jobs=2))
+
+
+@pytest.fixture
+def _no_wait_without_end() -> Iterator[None]:
+    """Processes that wait for each other would wait for ever."""
+    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("no answer"))
+    signal.alarm(120)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("_no_wait_without_end")
+def test_files_with_and_without_uuids_are_read_to_their_ends(tmp_path: Path) -> None:
+    """Of some nothing is asked of whoever tells repeated flows apart, and they are read sooner than those before them."""
+    for number in range(12):
+        data = b"".join(capture(150, day=number)[: 3 if number % 2 else 150])
+        if number % 2:
+            data = re.sub(rb'"uuid":"[^"]*",', b"", data)
+        (tmp_path / f"{number:02}.jsonl.gz").write_bytes(gzip.compress(data))
+    one = told(read(tmp_path, jobs=1))
+    assert one["told"].flows > 150
+    assert one == told(read(tmp_path, jobs=2)) == told(read(tmp_path, jobs=3))
 
 
 def test_lines_cut_in_pieces_by_a_runtime_are_put_together(tmp_path: Path) -> None:
