@@ -74,7 +74,7 @@ class Parts:
     """What a piece of the data says, mergeable.
 
     ``rows``: `ROW_KEY`, counts, ``first``, ``last``, ``last_arrived``, ``last_left``, ``last_replied`` and the earliest event's
-    ``uuid``. ``drops``: row key without hour, side, reason, origin, count, first, last. ``deniers``: the same with the
+    ``uuid``, null where that has none. ``drops``: row key without hour, side, reason, origin, count, first, last. ``deniers``: the same with the
     policy named. ``names``: NAMES. ``services``: of pairs of ends the Service between them, and how often and when last a
     reply came back in its name. ``requests``: row key without hour and what was asked. ``folded``: of subjects with too
     many peers how many events became no row (`flowmine.edges.fold`).
@@ -220,7 +220,7 @@ def _grouped(table: pa.Table, which: str) -> pa.Table:
 
 
 class _InOrder:
-    """The uuids of rows by when their events were, and where that is the same, by themselves.
+    """The uuids of rows by when their events were, and where that is the same, by themselves, none last.
 
     The least rank of a group is that of its earliest event; sorting the rows themselves would move all their columns.
     """
@@ -230,8 +230,8 @@ class _InOrder:
         self._order = pc.sort_indices(rows, sort_keys=[("first", "ascending"), ("uuid", "ascending")])
         ranks = np.empty(rows.num_rows, np.int64)
         ranks[self._order] = np.arange(rows.num_rows)
-        self.ranks = pa.array(ranks, mask=np.asarray(self._uuids.is_null()))
-        """Of each row; null where it has no uuid."""
+        self.ranks = pa.array(ranks)
+        """Of each row."""
 
     def at(self, ranks: pa.Array) -> pa.Array:
         """Return the uuids of some ranks."""

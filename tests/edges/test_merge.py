@@ -39,7 +39,9 @@ def test_very_many_rows_add_up_to_the_same_in_pieces() -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_rows_of_whatever_hours_add_up_to_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In order of time or not, with the same hours in several Parts, none, or many at once: as if added up at once."""
+    """In order of time or not, with the same hours in several Parts, none, or many at once, with uuids and without: as
+    if added up at once.
+    """
     monkeypatch.setattr(observe, "_PIECE_ROWS", 64)
     rng = np.random.default_rng(seed)
     rows = large_parts(20, 300)[0].rows
@@ -47,8 +49,15 @@ def test_rows_of_whatever_hours_add_up_to_the_same(seed: int, monkeypatch: pytes
     for step in range(30):
         part = rows.take(rng.choice(rows.num_rows, rng.integers(0, 90), replace=False))
         hours = step * rng.integers(0, 2) + rng.integers(-1, rng.choice([1, 2, 40]), part.num_rows)
-        where = part.schema.get_field_index("hour")
-        cuts.append(part.set_column(where, part.schema.field(where), pa.array(hours, pa.int32())))
+        uuids = [None if none else f"{rng.integers(100)}" for none in rng.random(part.num_rows) < 0.3]
+        for name, column in (
+            ("hour", pa.array(hours, pa.int32())),
+            ("first", pa.array(rng.integers(0, 9, part.num_rows)).cast(part.schema.field("first").type)),
+            ("uuid", pa.array(uuids, pa.string())),
+        ):
+            where = part.schema.get_field_index(name)
+            part = part.set_column(where, part.schema.field(where), column)
+        cuts.append(part)
     whole = replace(empty(), rows=pa.concat_tables(cuts))
     expected = in_hours(whole, whole.rows["hour"]).rows
     total = Sum(Sums())
