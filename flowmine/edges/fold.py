@@ -6,12 +6,13 @@ hash. The events of all others are counted by subject (``folded``) and told in t
 """
 
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from flowmine.edges.hashes import Hashes, hashed, mixed
 from flowmine.edges.observe import Parts
 
 __all__ = ["MAX_PEERS", "fold"]
@@ -19,13 +20,12 @@ __all__ = ["MAX_PEERS", "fold"]
 MAX_PEERS = 50_000
 """Peers of a subject that are kept by default: a busy public entry point has them all, and a scan of it a few MB."""
 
-_Hashes: TypeAlias = NDArray[np.uint64]
-_Limits: TypeAlias = tuple[_Hashes, _Hashes]
+_Limits: TypeAlias = tuple[Hashes, Hashes]
 _PEERS = ("rows", "drops", "deniers", "requests")
 _STATE = np.uint64(3 << 36)
 """Where `observe` packs whether the direction is unknown beside the ports."""
 _PROTOCOL = np.uint64(0xFF << 40)
-_PRIME, _MIX = np.uint64(0x100000001B3), np.uint64(0x9E3779B97F4A7C15)
+_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 def fold(parts: Parts, most: int) -> Parts:
@@ -53,7 +53,7 @@ def _without_names(parts: Parts, most: int) -> Parts:
     if parts.names.num_rows <= most:
         return parts
     subjects = parts.names["subject"].to_numpy()
-    hashes = _mixed(_hashed(parts.names["ip"]))
+    hashes = mixed(hashed(parts.names["ip"]))
     limits = _limits(subjects, hashes, most)
     if limits is None:
         return parts
@@ -66,24 +66,24 @@ def _most_rows(table: pa.Table) -> int:
     return int(counts.max(initial=0))
 
 
-def _subjects(table: pa.Table) -> _Hashes:
+def _subjects(table: pa.Table) -> Hashes:
     """Return the subject of each row: the first end that is a pod."""
     a, b = (table[name].to_numpy() for name in ("a", "b"))
-    found: _Hashes = np.where(((a & 1) == 0) & ((b & 1) == 1), b, a)
+    found: Hashes = np.where(((a & 1) == 0) & ((b & 1) == 1), b, a)
     return found
 
 
-def _peers(table: pa.Table) -> tuple[_Hashes, _Hashes]:
+def _peers(table: pa.Table) -> tuple[Hashes, Hashes]:
     """Return the subject of each row and a hash of its peer."""
     a, b, ports = (table[name].to_numpy() for name in ("a", "b", "ports"))
     subjects = _subjects(table)
     is_b = subjects != a
     unknown = (ports & _STATE) > 0
-    hashed = np.where(is_b, a, b) * _MIX ^ _mixed(_hashed(table["a_ip"])) ^ _hashed(table["b_ip"])
-    return subjects, _mixed(_mixed(hashed) ^ np.where(unknown, ports & _PROTOCOL, ports))
+    others = np.where(is_b, a, b) * _MIX ^ mixed(hashed(table["a_ip"])) ^ hashed(table["b_ip"])
+    return subjects, mixed(mixed(others) ^ np.where(unknown, ports & _PROTOCOL, ports))
 
 
-def _limits(subjects: _Hashes, hashes: _Hashes, most: int) -> _Limits | None:
+def _limits(subjects: Hashes, hashes: Hashes, most: int) -> _Limits | None:
     """Return the subjects with more than ``most`` peers, sorted, and the largest hash that is kept of each."""
     order = np.lexsort((hashes, subjects))
     subjects, hashes = subjects[order], hashes[order]
@@ -94,7 +94,7 @@ def _limits(subjects: _Hashes, hashes: _Hashes, most: int) -> _Limits | None:
     return (subjects[many], hashes[many + most - 1]) if len(many) else None
 
 
-def _within(subjects: _Hashes, hashes: _Hashes, limits: _Limits) -> NDArray[np.bool_]:
+def _within(subjects: Hashes, hashes: Hashes, limits: _Limits) -> NDArray[np.bool_]:
     many, largest = limits
     places = np.searchsorted(many, subjects).clip(max=len(many) - 1)
     return np.asarray((many[places] != subjects) | (hashes <= largest[places]))
@@ -106,33 +106,3 @@ def _counted(rows: pa.Table) -> pa.Table:
     return pa.table(
         {"subject": subjects, "count": rows["events"], "first": rows["first"], "last": rows["last"]}
     )
-
-
-def _hashed(texts: pa.ChunkedArray) -> _Hashes:
-    """Return a hash of each text, of its bytes alone; 0 for the empty one."""
-    joined: Any = texts.combine_chunks()
-    array = joined.chunk(0) if isinstance(joined, pa.ChunkedArray) else joined
-    if not len(array):
-        return np.zeros(0, np.uint64)
-    offsets = np.frombuffer(array.buffers()[1], np.int32)[
-        array.offset : array.offset + len(array) + 1
-    ].astype(np.int64)
-    lengths = np.diff(offsets)
-    data = array.buffers()[2]
-    if not lengths.any() or data is None:
-        return np.zeros(len(array), np.uint64)
-    used = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]].astype(np.uint64) + np.uint64(1)
-    places = np.arange(len(used)) - np.repeat(offsets[:-1] - offsets[0], lengths)
-    powers = np.cumprod(np.full(int(lengths.max()), _PRIME))
-    filled = np.flatnonzero(lengths)
-    sums = np.add.reduceat(used * powers[places], (offsets[:-1] - offsets[0])[filled])
-    hashes = np.zeros(len(array), np.uint64)
-    hashes[filled] = sums
-    return hashes
-
-
-def _mixed(hashes: _Hashes) -> _Hashes:
-    """Spread what differs in a few bits over all of them (splitmix64)."""
-    hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return hashes ^ (hashes >> np.uint64(31))

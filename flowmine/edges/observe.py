@@ -19,7 +19,19 @@ from flowmine.edges.event import Event, numbers, when
 from flowmine.edges.outcome import Contributions, contributions
 from flowmine.schema import ENUMS, HOUR
 
-__all__ = ["COLUMNS", "REQUEST_COLUMNS", "ROW_KEY", "Parts", "in_hours", "merge", "partial"]
+__all__ = [
+    "COLUMNS",
+    "KEYS",
+    "REQUEST_COLUMNS",
+    "ROW_KEY",
+    "Parts",
+    "apart",
+    "in_hours",
+    "in_pieces",
+    "latest_apart",
+    "merge",
+    "partial",
+]
 
 COLUMNS = (
     "time",
@@ -117,6 +129,8 @@ _KEYS: dict[str, tuple[tuple[str, ...], list[tuple[str, str]]]] = {
     "requests": (_REQUEST_KEY, _SPAN),
     "folded": (("subject",), _SPAN),
 }
+KEYS = {name: key for name, (key, _) in _KEYS.items()}
+"""The key of each table of Parts."""
 _MOST_PIECES, _PIECE_ROWS = 16, 1 << 13
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _FOLDED = pa.schema(
@@ -137,22 +151,22 @@ def merge(parts: Sequence[Parts]) -> Parts:
 def in_hours(parts: Parts, hours: pa.Array | pa.ChunkedArray) -> Parts:
     """Return Parts whose rows are told as of other hours, one for each row, and added up again."""
     place = parts.rows.schema.get_field_index("hour")
-    return replace(parts, rows=_in_pieces(parts.rows.set_column(place, "hour", hours), "rows"))
+    return replace(parts, rows=in_pieces(parts.rows.set_column(place, "hour", hours), "rows"))
 
 
 def _added(tables: list[pa.Table], which: str) -> pa.Table:
     """Add up one table of several Parts."""
     table = pa.concat_tables([table for table in tables if table.num_rows] or tables[:1])
     if which != "rows" or not table.num_rows:
-        return _in_pieces(table, which)
+        return in_pieces(table, which)
     made: list[pa.Table] = []
-    for batches in _apart(table.to_batches()):
+    for batches in apart(table.to_batches()):
         one = pa.Table.from_batches(batches)
-        made += [one] if len(batches) == 1 else _latest_apart(_in_pieces(one, which).combine_chunks())
+        made += [one] if len(batches) == 1 else latest_apart(in_pieces(one, which).combine_chunks())
     return pa.concat_tables(made)
 
 
-def _latest_apart(rows: pa.Table) -> list[pa.Table]:
+def latest_apart(rows: pa.Table) -> list[pa.Table]:
     """Return rows in one piece, or where they are many those of the latest hour, which more may come of, by themselves."""
     if len(rows) < _PIECE_ROWS:
         return [rows]
@@ -160,7 +174,7 @@ def _latest_apart(rows: pa.Table) -> list[pa.Table]:
     return [part for mask in (pc.invert(is_latest), is_latest) if len(part := rows.filter(mask))]
 
 
-def _apart(batches: list[pa.RecordBatch]) -> list[list[pa.RecordBatch]]:
+def apart(batches: list[pa.RecordBatch]) -> list[list[pa.RecordBatch]]:
     """Return batches of rows that were added up, each with all those with which it may have an hour in common.
 
     What comes in order of time is so added up once: what lies hours back has no new events.
@@ -179,7 +193,7 @@ def _apart(batches: list[pa.RecordBatch]) -> list[list[pa.RecordBatch]]:
     return found
 
 
-def _in_pieces(table: pa.Table, which: str) -> pa.Table:
+def in_pieces(table: pa.Table, which: str) -> pa.Table:
     """Group one table in pieces with a share of the keys each: to group takes thrice what it groups."""
     count = min(_MOST_PIECES, table.num_rows // _PIECE_ROWS)
     if count < 2:
@@ -306,7 +320,7 @@ def _place(addresses: pa.Array, ids: NDArray[np.uint64]) -> pa.Array:
 def _ports(
     event: Event, keep: NDArray[np.intp], swap: NDArray[np.bool_], unknown: NDArray[np.bool_]
 ) -> NDArray[np.uint64]:
-    """Pack protocol (bits 40-47), hint (36-37: 0 known, 1 unknown, 2 weak), "has a port" (32), and the two ports.
+    """Pack protocol (bits 40-47), hint (36-37: 0 known, 1 unknown, 2 weak; 3 `orient.MANY`), "has a port" (32), and the two ports.
 
     The low 16 bits are the responder's port (the ICMP type for ICMP), the next 16 the initiator's, kept only where the
     direction is unknown.

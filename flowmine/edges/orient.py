@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from flowmine.edges.direction import EPHEMERAL
 
-__all__ = ["listeners", "orient"]
+__all__ = ["MANY", "listeners", "orient"]
 
 _CONNECTION = ("a", "b", "a_ip", "b_ip", "ports")
 _KNOWN, _WEAK = 0, 2
+MANY = 3
+"""State of rows between one port and very many ephemeral ones (`flowmine.edges.crowd`)."""
 _LISTENER = ["end", "address", "listens"]
 
 
@@ -100,6 +102,8 @@ def _decide(
     protocol, state, high, low = protocol[at], state[at], high[at], low[at]
     to = _listens(known, _calls(rows["b"], rows["b_ip"], protocol, low)) & (low > 0)
     back = _listens(known, _calls(rows["a"], rows["a_ip"], protocol, high)) & (high > 0)
+    many = state == MANY  # whose ephemeral port is that of none, and of no listener
+    to, back = to & ~many, back & ~many
     weak, even = state == _WEAK, to == back
     both = even & ~weak & (low > 0) & (high > 0)
     forward[at] = (

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from flowmine.edges.crowd import crowd
 from flowmine.edges.fold import MAX_PEERS, fold
 from flowmine.edges.observe import Parts, merge, partial
 from flowmine.edges.stored import empty
@@ -25,7 +26,7 @@ class Sums:
 
     def of(self, *parts: Parts) -> Parts:
         """Return Parts, at least one, added up."""
-        return fold(merge(parts), self.max_peers)
+        return fold(crowd(merge(parts)), self.max_peers)
 
 
 @dataclass(slots=True)
