@@ -1,9 +1,9 @@
 """What was between one port and ever new ephemeral ones, of unknown direction, told as one: as dropped datagrams are.
 
-Such rows wait for the whole data (`orient`): one of the ephemeral ports might be that of a listener. One of very many is
-not, for whoever listens does so on few. So where there are more than a hundred or so, they become one row, which says that
-they were many, and is settled by the range that its ports are of. Otherwise what is denied to a client would take as much
-room as it has ports, each hour.
+Such rows wait for the whole data (`orient`): one of the ephemeral ports might be that of a listener. One of very many
+is not, for whoever listens does so on few. So where there are more than a hundred or so, they become one row, which
+says that they were many, and is settled by the range that its ports are of. Otherwise what is denied to a client would
+take as much room as it has ports, each hour.
 """
 
 from dataclasses import replace
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from flowmine.edges.direction import EPHEMERAL
 from flowmine.edges.hashes import hashed, mixed
 from flowmine.edges.observe import KEYS, Parts, apart, in_pieces, latest_apart
-from flowmine.edges.orient import MANY
+from flowmine.edges.orient import MANY, UNKNOWN, unpack
 
 __all__ = ["crowd"]
 
 _MANY_PORTS = 128
 """Ephemeral ports between which and one port there may be a row each."""
 _TABLES = ("rows", "drops", "deniers")
-_STATE, _UNKNOWN = np.uint64(3 << 36), np.uint64(1 << 36)
+_MANY = np.uint64(MANY << 36)
 _PORT, _OTHER = np.uint64(0xFFFF), np.uint64(16)
 
 
@@ -55,9 +55,9 @@ def _with_ports(table: pa.Table, ports: NDArray[np.uint64]) -> pa.Table:
 
 
 def _may_be(ports: NDArray[np.uint64]) -> bool:
-    state = ports & _STATE
-    unknown = int(np.count_nonzero(state == _UNKNOWN))
-    return unknown > _MANY_PORTS or bool(unknown and (state == np.uint64(MANY << 36)).any())
+    _, state, _, _, _ = unpack(ports)
+    unknown = int(np.count_nonzero(state == UNKNOWN))
+    return unknown > _MANY_PORTS or bool(unknown and (state == MANY).any())
 
 
 def _ports(table: pa.Table, which: str) -> NDArray[np.uint64] | None:
@@ -65,16 +65,16 @@ def _ports(table: pa.Table, which: str) -> NDArray[np.uint64] | None:
     ports: NDArray[np.uint64] = table["ports"].to_numpy()
     if not _may_be(ports):
         return None
-    other, port = ports >> _OTHER & _PORT, ports & _PORT
+    _, state, _, other, port = unpack(ports)
     edge = np.uint64(EPHEMERAL)
     calls, answers = (
         (other >= edge) & (port < edge) & (port > 0),
         (port >= edge) & (other < edge) & (other > 0),
     )
-    unknown, many = (ports & _STATE) == _UNKNOWN, (ports & _STATE) == np.uint64(MANY << 36)
+    unknown, many = state == UNKNOWN, state == MANY
     asked = np.flatnonzero(unknown & (calls | answers) | many)
     kept = np.where(calls, ports & ~(_PORT << _OTHER) | edge << _OTHER, ports & ~_PORT | edge)
-    told = (kept | np.uint64(MANY << 36))[asked]
+    told = (kept | _MANY)[asked]
     _, groups = np.unique(_keys(table, which, asked, told), return_inverse=True)
     counts = np.bincount(groups)
     crowded = counts > _MANY_PORTS

@@ -86,8 +86,8 @@ class Parts:
     """What a piece of the data says, mergeable.
 
     ``rows``: `ROW_KEY`, counts, ``first``, ``last``, ``last_arrived``, ``last_left``, ``last_replied`` and the earliest event's
-    ``uuid``, null where that has none. ``drops``: row key without hour, side, reason, origin, count, first, last. ``deniers``: the same with the
-    policy named. ``names``: NAMES. ``services``: of pairs of ends the Service between them, and how often and when last a
+    ``uuid``, null where that has none. ``drops``: row key without hour, side, reason, origin, count, first, last.
+    ``deniers``: the same with the policy named. ``names``: NAMES. ``services``: of pairs of ends the Service between them, and how often and when last a
     reply came back in its name. ``requests``: row key without hour and what was asked. ``folded``: of subjects with too
     many peers how many events became no row (`flowmine.edges.fold`).
     """

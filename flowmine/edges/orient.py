@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 
 from flowmine.edges.direction import EPHEMERAL
 
-__all__ = ["MANY", "listeners", "orient"]
+__all__ = ["MANY", "UNKNOWN", "listeners", "orient", "unpack"]
 
 _CONNECTION = ("a", "b", "a_ip", "b_ip", "ports")
-_KNOWN, _WEAK = 0, 2
-MANY = 3
-"""State of rows between one port and very many ephemeral ones (`flowmine.edges.crowd`)."""
+_KNOWN, UNKNOWN, _WEAK, MANY = range(4)
+"""What rows say of their direction (`observe`): told, not told, said but doubtful, and not told of what was between one
+port and very many ephemeral ones (`crowd`).
+"""
 _LISTENER = ["end", "address", "listens"]
 
 
-def _unpack(ports: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], ...]:
+def unpack(ports: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], ...]:
     """Return protocol, state, has-port, the initiator's (or source) port and the responder's (or destination) port."""
     u = np.uint64
     return (
@@ -41,7 +42,7 @@ def _calls(
 
 def listeners(rows: pa.Table) -> pa.Table:
     """Return on which (endpoint, address, protocol and port) somebody was certainly called."""
-    protocol, state, has_port, _, low = _unpack(rows["ports"].to_numpy())
+    protocol, state, has_port, _, low = unpack(rows["ports"].to_numpy())
     known = (state == _KNOWN) & (has_port == 1)
     called = _calls(rows["b"], rows["b_ip"], protocol, low).filter(pa.array(known))
     return called.group_by(_LISTENER, use_threads=False).aggregate([])
@@ -62,7 +63,7 @@ def orient(table: pa.Table, known: pa.Table) -> tuple[pa.Table, pa.Table]:
     their place, protocol as a code, ``port`` -1 and addresses empty where there are none. ``swapped`` marks packets
     that turned out to be replies: what else their row says is still in the packet's terms.
     """
-    protocol, state, has_port, high, low = _unpack(table["ports"].to_numpy())
+    protocol, state, has_port, high, low = unpack(table["ports"].to_numpy())
     forward, reply = _decide(table, known, protocol, state, high, low)
     swapped = pa.array(reply)
     number = np.where(has_port == 1, np.where(reply, high, low).astype(np.int32), np.int32(-1))

@@ -1,4 +1,4 @@
-"""Flows of a portion told once where they differ in nothing but when they were, their uuid, and ports that tell nothing.
+"""Flows told once where they differ in nothing but when they were, their uuid, and ports and addresses that tell nothing.
 
 What is to be added up needs no more: how often there was such a flow, first and last within an hour. A portion of
 ten thousands of lines has a fifth to make columns of, and the sum that many rows to look at.
@@ -61,7 +61,8 @@ class Lot(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """Some flows of a portion: ``different`` ones as FLOWS, whose time, uuid and whatever does not tell (`Telling`) are of any of those alike.
+    """Some flows of a portion: ``different`` ones as FLOWS, whose time, uuid and whatever does not tell (`Telling`) are of
+    any of those alike.
 
     Of each flow: ``rows``, where there it is; ``times``, nanoseconds; ``uuids``; ``places``, by which the flows of a portion
     are in order.
