@@ -83,7 +83,8 @@ def full_disk_again(folder: Path) -> int:
         else:
             out.write_text("of an earlier run")
         before = contents(home)
-        assert is_told(name, writing(name, home / "out", largest=300), "arge")
+        done = writing(name, home / "out", largest=300)
+        assert is_told(name, done, "arge"), (name, done)
         assert (before, litter(home)) == (contents(home), []), name
     return len(names)
 

@@ -62,13 +62,17 @@ def flowmine(
     largest: int | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Done:
-    """Run a command to its end; no file that it writes may grow beyond ``largest`` bytes."""
+    """Run a command to its end; no file that it writes may grow beyond ``largest`` bytes.
+
+    Such a run leaves no bytecode behind: Python would take what was cut short for whole in each later run.
+    """
+    unwritten = {} if largest is None else {"PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         command(args),
         input=stdin,
         capture_output=True,
         cwd=cwd,
-        env=surroundings(environment),
+        env=surroundings({**unwritten, **(environment or {})}),
         preexec_fn=None if largest is None else limited(largest),
         timeout=120,
     )
