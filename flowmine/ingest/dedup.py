@@ -16,6 +16,8 @@ _Mask = npt.NDArray[np.bool_]
 FirstSeen: TypeAlias = Callable[..., int]
 """Compiled code (`kernel.first_seen`)."""
 
+_ROOM = 4
+"""Places in the table for each key of the window; half of them stay free."""
 _UUID_LENGTH = 36
 _FACTORS = np.array(
     [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F],
@@ -63,86 +65,84 @@ def _hash(texts: npt.NDArray[np.uint8]) -> _Keys:
 
 
 class SeenIds:
-    """The keys seen of late: two generations of open-addressing tables, half full at most.
+    """The keys seen of late, each once: a ring of them, and an open-addressing table of where in the ring they stand.
 
-    Exact over at least the last 63/64 of ``window`` distinct keys; memory is 2 tables of 2 x ``window`` words
-    (32 MB for a window of 2^20), and a quarter of one.
+    Exact over at least the last ``window`` distinct keys, and over 1/32 more at most. Memory is 8 bytes for each of them
+    and 16 in the table (25 MB for a window of 2^20), however many keys are seen.
     """
 
     def __init__(self, window: int = 1 << 20, first_seen: FirstSeen | None = None) -> None:
         """Make an empty set; ``window`` is a power of two, ``first_seen`` compiled code to be used, if there is any."""
         if window & (window - 1):
             raise ValueError(f"window must be a power of two, not {window}")
-        self._window, self._step = window, min(1 << 14, max(1, window // 64))
-        self._current, self._previous = np.zeros(0, np.uint64), np.zeros(0, np.uint64)
-        self._owners = np.zeros(0, np.uint16)
-        self._held, self._compiled = 0, first_seen
+        self._step = min(1 << 14, max(1, window // 64))
+        self._end = 1 + window + 2 * self._step
+        self._ring = np.zeros(0, np.uint64)
+        """From 1 to the end; what is behind it is for a moment only."""
+        self._places = np.zeros(0, np.uint32)
+        """Where in the ring a key stands, or stood, by its low bits or soon behind; 0 is free."""
+        self._window, self._compiled = window, first_seen
+        self._next, self._used = 1, 0
 
     def first_seen(self, keys: _Keys) -> _Mask:
         """Return for each key whether it is new, in order, and remember it; key 0 is always new."""
-        result: _Mask = keys == 0
+        if len(keys) and not len(self._ring):
+            self._ring = np.zeros(self._end + self._step, np.uint64)
+            self._places = np.zeros(_ROOM * self._window, np.uint32)
+        result = np.empty(len(keys), bool)
         for start in range(0, len(keys), self._step):
-            end = start + self._step
-            result[start:end] |= self._first_seen(keys[start:end])
+            part = keys[start : start + self._step]
+            if self._next + len(part) > self._end:
+                self._ring[self._next : self._end] = 0
+                self._next = 1
+            if self._used + len(part) > len(self._places) // 2:
+                self._forget()
+            self._next += self._add(part, self._next, result[start : start + self._step])
         return result
 
-    def _first_seen(self, keys: _Keys) -> _Mask:
-        if self._held + len(keys) > self._window:
-            self._previous, self._current = self._current, self._previous
-            self._current.fill(0)  # and not another: where this one was, others could be put meanwhile
-            self._held = 0
-        if not len(self._current):
-            self._current = np.zeros(2 * self._window, np.uint64)
-        if self._compiled is not None:
-            found = np.empty(len(keys), bool)
-            where = self._previous, self._current, keys, found
-            sizes = len(self._previous), len(self._current), len(keys)
-            self._held += self._compiled(*(each.ctypes.data for each in where), *sizes)
-            return found
-        if not len(self._owners):
-            self._owners = np.zeros(2 * self._window, np.uint16)
-        asked = np.flatnonzero((keys != 0) & ~_contains(self._previous, keys))
-        new = _inserted(self._current, self._owners, keys[asked])
-        self._held += int(np.count_nonzero(new))
-        result = np.zeros(len(keys), bool)
-        result[asked[new]] = True
-        return result
+    def _forget(self) -> None:
+        """Have nothing in the table but what is in the ring."""
+        self._places.fill(0)
+        self._used = 0
+        for start in range(1, self._end, self._step):
+            part = self._ring[start : min(start + self._step, self._end)].copy()
+            self._add(part, start, np.empty(len(part), bool))
 
+    def _add(self, keys: _Keys, at: int, new: _Mask) -> int:
+        """Write the new ones of the keys to the ring, ``at`` a place with room for all; say which, and return how many."""
+        self._ring[at : at + len(keys)] = 0
+        if self._compiled is None:
+            held = self._inserted(keys, at, new)
+        else:
+            where = self._ring, self._places, keys, new
+            held = self._compiled(*(each.ctypes.data for each in where), at, len(self._places), len(keys))
+        self._used += held
+        return held
 
-def _contains(table: _Keys, keys: _Keys) -> _Mask:
-    found = np.zeros(len(keys), dtype=bool)
-    if not len(table):
-        return found
-    slots = _slots(table, keys)
-    open_ = np.arange(len(keys))
-    while len(open_):
-        held = table.take(slots)
-        same = held == keys
-        found[open_[same]] = True
-        going = (held != 0) & ~same
-        open_, keys, slots = open_[going], keys[going], (slots[going] + 1) & (len(table) - 1)
-    return found
-
-
-def _inserted(table: _Keys, owners: npt.NDArray[np.uint16], keys: _Keys) -> _Mask:
-    """Insert keys, none of them 0 and at most 2^16; return which were not there, of equal ones the first.
-
-    ``owners`` is as long as the table; what is in it does not matter.
-    """
-    new = np.zeros(len(keys), dtype=bool)
-    slots = _slots(table, keys)
-    open_ = np.arange(len(keys))
-    while len(open_):
-        free = table.take(slots) == 0
-        claimed, by = slots[free], open_[free]
-        table[claimed[::-1]] = keys[free][::-1]  # of several for one slot the last stays: the first of them
-        owners[claimed[::-1]] = by[::-1]
-        new[by[owners.take(claimed) == by]] = True
-        going = table.take(slots) != keys
-        open_, keys, slots = open_[going], keys[going], (slots[going] + 1) & (len(table) - 1)
-    return new
-
-
-def _slots(table: _Keys, keys: _Keys) -> npt.NDArray[np.int64]:
-    """Return where keys are looked for at first; numpy looks up faster by signed numbers."""
-    return (keys & np.uint64(len(table) - 1)).view(np.int64)
+    def _inserted(self, keys: _Keys, at: int, new: _Mask) -> int:
+        """Do so for all keys at a time: each that finds no equal one claims a place in the table, of equal ones the first."""
+        ring, places, mask = self._ring, self._places, len(self._places) - 1
+        np.equal(keys, 0, out=new)
+        asked = np.flatnonzero(keys)
+        keys = keys[asked]
+        claims = np.arange(self._end, self._end + len(keys), dtype=np.uint32)
+        ring[self._end : self._end + len(keys)] = keys
+        slots = (keys & np.uint64(mask)).view(np.int64)  # numpy looks up faster by signed numbers
+        won = np.zeros(len(keys), bool)
+        open_ = np.arange(len(keys))
+        while len(open_):
+            tried, claim = slots[open_], claims[open_]
+            free = places.take(tried) == 0
+            places[tried[free][::-1]] = claim[free][
+                ::-1
+            ]  # of several for one slot the last stays: the first of them
+            held = places.take(tried)
+            mine = held == claim
+            won[open_[mine]] = True
+            open_ = open_[~mine & (ring.take(held) != keys[open_])]
+            slots[open_] = (slots[open_] + 1) & mask
+        count = int(np.count_nonzero(won))
+        ring[at : at + count] = keys[won]
+        places[slots[won]] = np.arange(at, at + count, dtype=np.uint32)
+        new[asked[won]] = True
+        return count

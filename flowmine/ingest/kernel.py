@@ -44,6 +44,7 @@ _ROW = 9
 
 _Numbers: TypeAlias = npt.NDArray[np.int64]
 _Keys: TypeAlias = npt.NDArray[np.uint64]
+_Places: TypeAlias = npt.NDArray[np.uint32]
 _Kept: TypeAlias = tuple[Bytes, _Numbers, _Numbers, _Numbers]
 _BRACES = word_of(b"}" * 8)
 _L4, _SOURCE, _DESTINATION, _TAIL, _END, _NONE = range(6)
@@ -343,48 +344,37 @@ def cut(
     return usual
 
 
-def first_seen(
-    previous: _Keys, current: _Keys, keys: _Keys, new: Bytes, previous_size: int, size: int, count: int
-) -> int:
-    """Tell of each key whether it is in neither of two tables, and put it into the current one; return of how many.
+def first_seen(ring: _Keys, places: _Places, keys: _Keys, new: Bytes, at: int, size: int, count: int) -> int:
+    """Tell of each key whether it is not in the ring, and write it there, the first ``at`` a place; return of how many.
 
-    As `dedup.SeenIds` without compiled code: tables have a power of two of places, half of them free (the previous one
-    may have none), 0 is free, and a key of 0 is always new.
+    As `dedup.SeenIds` without compiled code: ``places`` has a power of two of places in the ring, some of them 0, for
+    none; and a key of 0 is always new.
     """
     held = 0
-    for at in range(count):
-        key = keys[at]
-        new[at] = 1
-        if key != ZERO and _is_in(previous, previous_size, key):
-            new[at] = 0
-        elif key != ZERO:
+    for one in range(count):
+        key = keys[one]
+        new[one] = 1
+        if key != ZERO:
             slot = np.int64(key & np.uint64(size - 1))
-            while current[slot] != ZERO and current[slot] != key:
+            while places[slot] and ring[places[slot]] != key:
                 slot = (slot + 1) & (size - 1)
-            if current[slot] == key:
-                new[at] = 0
+            if places[slot]:
+                new[one] = 0
             else:
-                current[slot] = key
+                ring[at + held] = key
+                places[slot] = at + held
                 held += 1
     return held
 
 
-@inner
-def _is_in(table: _Keys, size: int, key: np.uint64) -> bool:
-    if not size:
-        return False
-    slot = np.int64(key & np.uint64(size - 1))
-    while table[slot] != ZERO and table[slot] != key:
-        slot = (slot + 1) & (size - 1)
-    return bool(table[slot] == key)
-
-
 def compiled() -> dict[str, str]:
     """Compile `cut` and `first_seen`; return each in the language of LLVM. That takes some seconds."""
-    bytes_, numbers, keys = map(types.CPointer, (types.uint8, types.int64, types.uint64))
+    bytes_, numbers, keys, places = map(
+        types.CPointer, (types.uint8, types.int64, types.uint64, types.uint32)
+    )
     number = types.int64
     of_cut = bytes_, number, number, bytes_, *[numbers] * 4, *[bytes_] * 3
-    of_seen = *[keys] * 3, bytes_, *[number] * 3
+    of_seen = keys, places, keys, bytes_, *[number] * 3
     found = {}
     for function, arguments in ((cut, of_cut), (first_seen, of_seen)):
         made = njit(number(*arguments), no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)

@@ -67,8 +67,8 @@ def test_first_seen_agrees_with_a_set(by: FirstSeen | None, batches: list[list[i
 
 
 @BY
-def test_the_window_is_exact_over_its_length_and_forgets_beyond_twice(by: FirstSeen | None) -> None:
-    """An id seen less than a window ago is known; one two windows ago is not; memory stays bounded."""
+def test_the_window_is_exact_over_its_length_and_forgets_what_is_older(by: FirstSeen | None) -> None:
+    """An id seen less than a window ago is known; one that is a thirtieth older is not; memory stays bounded."""
     window = 1 << 12
     seen = SeenIds(window, by)
     keys = np.random.default_rng(1).integers(1, 2**63, 10 * window).astype(np.uint64)
@@ -80,7 +80,21 @@ def test_the_window_is_exact_over_its_length_and_forgets_beyond_twice(by: FirstS
             wrong += new == (key in recent)
             recent[key] = None
     assert 0 == wrong
+    older = len(keys) - window - window // 30
+    assert seen.first_seen(keys[older - 10 : older]).all()
     assert seen.first_seen(keys[:10]).all()
+
+
+@BY
+def test_what_repeats_takes_no_room_in_the_window(by: FirstSeen | None) -> None:
+    """A window of distinct ids is remembered however often each is met, also within a moment, and those without any."""
+    window = 1 << 12
+    seen = SeenIds(window, by)
+    keys = np.random.default_rng(3).integers(1, 2**63, 4 * window).astype(np.uint64)
+    for start in range(0, len(keys), 16):
+        part = np.repeat(keys[start : start + 16], 9)
+        assert 16 == seen.first_seen(np.concatenate((part, np.zeros(500, np.uint64)))).sum() - 500
+    assert not seen.first_seen(keys[-window:]).any()
 
 
 @BY

@@ -140,7 +140,7 @@ def test_code_that_fails_is_an_error() -> None:
     """What the code tells of a failure is not taken for an answer; less than it takes is not called."""
     failing = """
       define i32 @cut(ptr %answer, ptr %raised, ptr %block) { ret i32 -1 }
-      define i32 @first_seen(ptr %answer, ptr %raised, ptr %previous) { ret i32 0 }"""
+      define i32 @first_seen(ptr %answer, ptr %raised, ptr %ring) { ret i32 0 }"""
     module = machinecode.llvm.parse_assembly(failing)
     code = machinecode.Code(machinecode._machine().emit_object(module))
     assert code.first_seen(*[0] * 7) == 0
