@@ -9,7 +9,9 @@ parse of pysimdjson. The fastest of ``--runs`` counts. What is not installed is 
 import importlib.util
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -96,17 +98,18 @@ def main(flows: int, rate: int, runs: int, growth: int, only: tuple[str, ...], m
         one for one in (*_OURS, *_OTHERS, *_FLOORS) if not only or any(text in one.title for text in only)
     ]
     results: dict[str, Result] = {}
+    fastest = partial(_fastest, rate=rate, runs=runs)
     for one in chosen:
         if not one.is_there:
             click.echo(f"{one.title:<42} left out: {one.needs} is not installed")
             continue
-        results[one.title] = _fastest(one, flows, rate, runs)
+        results[one.title] = fastest(one, flows)
         click.echo(results[one.title].line(one.title))
     _ratios(results)
     if markdown:
         _markdown(flows, results)
     if growth:
-        _grow(flows, rate, growth, [one for one in chosen if one in (_ONE, _ALL)], results)
+        _grow(fastest, flows, growth, {one: results[one.title] for one in chosen if one in (_ONE, _ALL)})
 
 
 def _fastest(one: Contender, flows: int, rate: int, runs: int) -> Result:
@@ -130,11 +133,20 @@ def _ratios(results: dict[str, Result]) -> None:
         click.echo(f"{base.title}: {'; '.join(ratios)}")
     if _PINNED.title in results and _ALL.title in results:
         ratio = results[_ALL.title].rate / results[_PINNED.title].rate
-        click.echo(f"{_ALL.title}: {ratio:.2f} times one process on one core")
-
+        click.echo(
+            f"{_ALL.title}: {ratio:.2f} times one process on one core, of {_at_once():.2f} that there are"
+        )
     if _ONE.title in results and _CAPTURE.title in results:
         ratio = results[_CAPTURE.title].rate / results[_ONE.title].rate
         click.echo(f"{_CAPTURE.title}: {ratio:.2f} times as fast as the JSON it came from")
+
+
+def _at_once() -> float:
+    """Return how many cores' worth of work this machine does now, where others may use it too, with all of them busy."""
+    with ThreadPoolExecutor() as pool:
+        alone = measure(_MODULE, "spin").seconds
+        together = list(pool.map(lambda _: measure(_MODULE, "spin").seconds, range(cores_of())))
+    return sum(alone / seconds for seconds in together)
 
 
 def _markdown(flows: int, results: dict[str, Result]) -> None:
@@ -150,10 +162,12 @@ def _markdown(flows: int, results: dict[str, Result]) -> None:
         click.echo(f"| {title} | {one.rate:,.0f} | {megabytes:,.0f} | {one.got.peak / 1e6:,.0f} | {beside} |")
 
 
-def _grow(flows: int, rate: int, times: int, chosen: list[Contender], results: dict[str, Result]) -> None:
+def _grow(
+    fastest: Callable[[Contender, int], Result], flows: int, times: int, results: dict[Contender, Result]
+) -> None:
     click.echo(f"{times} times the flows:")
-    for one in chosen:
-        small, large = results[one.title], _fastest(one, flows * times, rate, 1)
+    for one, small in results.items():
+        large = fastest(one, flows * times)
         click.echo(large.line(one.title))
         seconds, peak = large.got.seconds / small.got.seconds, large.got.peak / small.got.peak
         click.echo(f"  {seconds:.2f} times the time, {peak:.2f} times the memory")

@@ -24,6 +24,7 @@ __all__ = [
     "pyarrow_json",
     "recorded",
     "simdjson_parse",
+    "spin",
 ]
 
 
@@ -204,3 +205,8 @@ def compressed(path: Path) -> Path:
             while chunk := content.read(1 << 22):
                 out.write(chunk)
     return made
+
+
+def spin() -> int:
+    """Keep one core busy with nothing that another could be in the way of."""
+    return sum(number & 1 for number in range(10_000_000))
