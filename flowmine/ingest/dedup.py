@@ -133,9 +133,8 @@ class SeenIds:
         while len(open_):
             tried, claim = slots[open_], claims[open_]
             free = places.take(tried) == 0
-            places[tried[free][::-1]] = claim[free][
-                ::-1
-            ]  # of several for one slot the last stays: the first of them
+            # Of several for one place the last stays: the first of them.
+            places[tried[free][::-1]] = claim[free][::-1]
             held = places.take(tried)
             mine = held == claim
             won[open_[mine]] = True
