@@ -162,7 +162,7 @@ class Reader:
             return share, events.folds(self._telling) if events.own else None
         self._builder.ledger = share.ledger
         self._make_room()
-        lines = Lines(portion.name, self._typed, share.ledger, strict=self._settings.strict)
+        lines = Lines(portion.name, self._typed, share.ledger, strict=self._settings.strict, cut=self._cut)
         lots: list[Lot] = []
         numbers = count()
         for block in self._blocks(portion.content):

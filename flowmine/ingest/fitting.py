@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from flowmine.ingest.message import ENUM_NUMBERS, fields_of
 
-__all__ = ["fit"]
+__all__ = ["drop", "fit"]
 
 _TYPES: dict[str, Any] = {
     "string": str,
@@ -43,3 +43,14 @@ def fit(record: dict[str, Any]) -> None:
     Fields that Hubble does not know are anything.
     """
     msgspec.convert(record, _Record)
+
+
+def drop(record: dict[str, Any], path: list[str]) -> bool:
+    """Take out the field at a path; of what is left, a list or an object with free keys, the whole."""
+    *parents, last = path
+    holder: Any = record
+    for key in parents:
+        if not isinstance(holder.get(key), dict):
+            return holder.pop(key, None) is not None
+        holder = holder[key]
+    return holder.pop(last, None) is not None

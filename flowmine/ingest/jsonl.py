@@ -11,14 +11,14 @@ import numpy.typing as npt
 from flowmine.errors import InputError
 from flowmine.ingest.blocks import Block, Unreadable
 from flowmine.ingest.events import tell
-from flowmine.ingest.fitting import fit
+from flowmine.ingest.fitting import drop, fit
 from flowmine.ingest.normal import canonical_record, record_kind
 from flowmine.ingest.rows import Rows, Tools
 from flowmine.ingest.shapes import NO_ADDRESSES, Decoders, is_odd
-from flowmine.ingest.stretches import Span
+from flowmine.ingest.stretches import Span, Stretches, cut
 from flowmine.ingest.stretchrows import decoded
 from flowmine.ingest.structrows import StructRows
-from flowmine.ingest.wrappers import Partials, payloads
+from flowmine.ingest.wrappers import Partials, payloads, unwrapped
 from flowmine.ledger import Ledger
 
 __all__ = ["Keep", "Lines", "Parts", "tell_cut", "tell_nothing"]
@@ -31,25 +31,39 @@ Parts: TypeAlias = list[tuple[Rows, npt.NDArray[np.int64]]]
 
 _BAD = (ValueError, RecursionError, OverflowError)
 _WAYS = {"lean": ("lean", "tolerant"), "tolerant": ("tolerant",), "bare": ("bare",), "lines": ()}
+_MOST_MISSES = 3
+"""Blocks in a row with nothing around their lines, after which it is not looked for."""
 _FIELD = re.compile(r"^(?P<what>.*) - at `\$\.(?P<path>[\w.]+)")
 
 
 class Lines:
     """The decoder of one input: flows out, everything else into the ledger.
 
-    Lines as Hubble writes them are cut into stretches (`rows`). For others the plain way is a typed decoder over a whole block. It passes over the outer ``node_name`` and ``time``, which
+    Lines as Hubble writes them are cut into stretches (`rows`), also those that a collector put something around. For
+    others the plain way is a typed decoder over a whole block. It passes over the outer ``node_name`` and ``time``, which
     repeat the flow's. What it did not read whole is read again by itself; where that is most of a block, the file is
     read another way from there on: as flows without wrapper, or line by line.
     """
 
     def __init__(
-        self, name: str, decoders: Decoders, ledger: Ledger, *, keep: Keep | None = None, strict: bool = False
+        self,
+        name: str,
+        decoders: Decoders,
+        ledger: Ledger,
+        *,
+        keep: Keep | None = None,
+        strict: bool = False,
+        cut: Callable[[bytes], Stretches | None] = cut,
     ) -> None:
-        """Decode the input called ``name``; with ``strict`` the first bad line raises InputError."""
+        """Decode the input called ``name``; with ``strict`` the first bad line raises InputError.
+
+        ``cut`` takes blocks apart whose lines had something around them; others come taken apart.
+        """
         self._name, self._decoders, self._ledger = name, decoders, ledger
         self._keep, self._strict = keep, strict
         self._way = "lean"
         self._partials = Partials()
+        self._cut_apart, self._misses = cut, 0
         self.events = 0
         """How many events, flows and others, were recognised."""
         self.failure = ""
@@ -57,6 +71,8 @@ class Lines:
 
     def rows(self, block: Block | Unreadable, tools: Tools) -> Parts:
         """Return the flows of a block; raise InputError for a bad line with ``strict``."""
+        if isinstance(block, Block) and self._keep is None and block.stretches is None:
+            block = self._unwrapped(block)
         stretches = block.stretches if isinstance(block, Block) and self._keep is None else None
         usual = stretches and decoded(stretches, self._decoders, tools)
         if isinstance(block, Block) and stretches and usual:
@@ -64,6 +80,19 @@ class Lines:
             return [(usual, stretches.begins), *self._others(block, stretches.others, tools)]
         flows = self.flows(block)
         return [(StructRows(flows, tools), np.arange(len(flows)))] if flows else []
+
+    def _unwrapped(self, block: Block) -> Block:
+        """Return a block without what is around its lines, taken apart; the same one where there is nothing."""
+        if self._misses >= _MOST_MISSES or self._partials.count:
+            return block
+        found = unwrapped(block.lines(), self._partials)
+        if found is None:
+            self._misses += 1
+            return block
+        self._misses = 0
+        texts, numbers = found
+        data = b"\n".join(texts) + (b"" if block.unended else b"\n")
+        return Block(data, block.first, numbers, block.unended, self._cut_apart(data))
 
     def _others(self, block: Block, spans: list[Span], tools: Tools) -> Parts:
         """Return the flows of the lines that are of another form."""
@@ -292,7 +321,7 @@ class Lines:
                 return how(record)
             except msgspec.ValidationError as error:
                 found = _FIELD.match(str(error))
-                if not found or not _drop(record, found["path"].split(".")):
+                if not found or not drop(record, found["path"].split(".")):
                     raise
                 place = f"{self._name}:{line}"
                 self._ledger.add("skipped", f"field {found['path']}: {found['what']}", place=place)
@@ -357,17 +386,6 @@ def tell_nothing(name: str, events: int, failure: str, ledger: Ledger) -> None:
         raise InputError(f"{name}: no Hubble event in it ({failure})")
     if not events:
         ledger.notes.append(f"{name}: no event in it")
-
-
-def _drop(record: dict[str, Any], path: list[str]) -> bool:
-    """Take out the field at a path; of what is left, a list or an object with free keys, the whole."""
-    *parents, last = path
-    holder: Any = record
-    for key in parents:
-        if not isinstance(holder.get(key), dict):
-            return holder.pop(key, None) is not None
-        holder = holder[key]
-    return holder.pop(last, None) is not None
 
 
 def _wrapped(raw: bytes, record: dict[str, Any]) -> bytes:

@@ -5,16 +5,18 @@ table of keys, looked into in order and to a small depth, whatever they hold: an
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from flowmine.ingest.normal import record_kind
 
-__all__ = ["Partials", "payloads"]
+__all__ = ["Partials", "payloads", "unwrapped"]
 
 _DEPTH = 8
+_LOOK = 16
+"""Lines that are looked at to tell whether there is something around those of a block."""
 
 _KEYS = (
     "_source",  # Elasticsearch and OpenSearch documents
@@ -46,6 +48,7 @@ _KEYS = (
 _BULK_ACTIONS = frozenset({"index", "create", "update", "delete"})
 
 _CRI = re.compile(rb"\S+T\S+ (?P<stream>stdout|stderr) (?P<tag>[FP])\S*(?: |\Z)(?P<text>.*)", re.DOTALL)
+_USUAL = b'{"flow":{"time":"'
 _PREFIX = re.compile(rb"[^{]{1,512}?(?P<text>\{.*\})\]?\s*\Z", re.DOTALL)
 
 _Fields = dict[str, msgspec.Raw]
@@ -87,6 +90,46 @@ def payloads(line: bytes, partials: Partials) -> Iterator[bytes]:
     lines are left out. Raise ValueError where the line is no JSON and no wrapper is known.
     """
     yield from _open(line.strip(), partials, 0)
+
+
+def unwrapped(
+    lines: Sequence[tuple[int, bytes]], partials: Partials
+) -> tuple[list[bytes], tuple[int, ...]] | None:
+    """Return what is inside of numbered lines as `payloads` gives it, one line each, and the number of the line it was in.
+
+    A line that has none, or one of several lines, is returned as it is. Return None where there is nothing around lines,
+    and where some are pieces of one: then there is no piece to be held yet, and none is.
+    """
+    if not any(_is_wrapped(text) for _, text in lines[:_LOOK]):
+        return None
+    texts: list[bytes] = []
+    numbers: list[int] = []
+    for number, line in lines:
+        found = _inside(line, partials)
+        if partials.count:
+            partials.rest()
+            return None
+        texts += found
+        numbers += [number] * len(found)
+    return texts, tuple(numbers)
+
+
+def _is_wrapped(line: bytes) -> bool:
+    try:
+        return list(payloads(line, Partials())) not in ([], [line.strip()])
+    except (ValueError, RecursionError):
+        return False
+
+
+def _inside(line: bytes, partials: Partials) -> list[bytes]:
+    cri = _CRI.fullmatch(line)
+    if cri and cri["tag"] == b"F" and cri["text"].startswith(_USUAL):
+        return [cri["text"].strip()]  # what this is not, whoever reads it finds out
+    try:
+        found = list(payloads(line, partials))
+    except (ValueError, RecursionError, OverflowError):
+        return [line]
+    return [line] if any(b"\n" in text for text in found) else found
 
 
 def _open(text: bytes, partials: Partials, depth: int) -> Iterator[bytes]:
