@@ -6,6 +6,7 @@ hand-made and old spellings, numbers in quotes, times as numbers. Unknown keys a
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from flowmine.ingest.names import DROP_REASONS, LOST_SOURCES, NODE_STATES, drop_reason, enum_name
@@ -20,6 +21,7 @@ _OBJECT_SIGNS = frozenset({"ip", "l4", "l7", "eventtype"})
 _KINDS = ("flow", "lost_events", "node_status", "agent_event", "debug_event")
 
 
+@lru_cache(1 << 12)
 def _fold(key: str) -> str:
     return key.replace("_", "").lower()
 

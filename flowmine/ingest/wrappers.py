@@ -49,6 +49,7 @@ _BULK_ACTIONS = frozenset({"index", "create", "update", "delete"})
 
 _CRI = re.compile(rb"\S+T\S+ (?P<stream>stdout|stderr) (?P<tag>[FP])\S*(?: |\Z)(?P<text>.*)", re.DOTALL)
 _USUAL = b'{"flow":{"time":"'
+"""How a flow begins as Hubble prints it. Whether it goes on as one, whoever reads it finds out."""
 _PREFIX = re.compile(rb"[^{]{1,512}?(?P<text>\{.*\})\]?\s*\Z", re.DOTALL)
 
 _Fields = dict[str, msgspec.Raw]
@@ -122,9 +123,6 @@ def _is_wrapped(line: bytes) -> bool:
 
 
 def _inside(line: bytes, partials: Partials) -> list[bytes]:
-    cri = _CRI.fullmatch(line)
-    if cri and cri["tag"] == b"F" and cri["text"].startswith(_USUAL):
-        return [cri["text"].strip()]  # what this is not, whoever reads it finds out
     try:
         found = list(payloads(line, partials))
     except (ValueError, RecursionError, OverflowError):
@@ -136,7 +134,9 @@ def _open(text: bytes, partials: Partials, depth: int) -> Iterator[bytes]:
     if depth > _DEPTH:
         raise ValueError("wrapped too deeply")
     first = text[:1]
-    if first == b"{":
+    if text.startswith(_USUAL):
+        yield text
+    elif first == b"{":
         yield from _open_object(text, partials, depth)
     elif first == b"[" and (items := _list(text)) is not None:
         found, held = 0, partials.count
