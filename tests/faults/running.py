@@ -1,12 +1,11 @@
 """How faults are injected: the command line as a process of its own, and what may never be seen of it."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,12 +67,11 @@ def flowmine(
     """
     unwritten = {} if largest is None else {"PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        command(args),
+        [*limited(largest), *command(args)],
         input=stdin,
         capture_output=True,
         cwd=cwd,
         env=surroundings({**unwritten, **(environment or {})}),
-        preexec_fn=None if largest is None else limited(largest),
         timeout=120,
     )
     made = Done(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
@@ -96,9 +94,14 @@ def surroundings(more: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), **(more or {})}
 
 
-def limited(largest: int) -> Callable[[], None]:
-    """Return what limits a process to files of so many bytes: what a full disk does, wherever it is."""
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+def limited(largest: int | None) -> list[str]:
+    """Return what runs a command whose files are of so many bytes at most: what a full disk does, wherever it is.
+
+    It is a program of its own: what runs between fork and exec of a process with threads, as tests have, may abort.
+    """
+    limits = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2); "
+    run = "os.execv(sys.argv[2], sys.argv[2:])"
+    return [] if largest is None else [sys.executable, "-c", limits + run, str(largest)]
 
 
 def signalled(args: Sequence[str | Path], after: float, number: int = signal.SIGINT) -> Done:
