@@ -31,10 +31,11 @@ from flowmine.ingest.jsonl import Lines, tell_cut, tell_nothing
 from flowmine.ingest.lockstep import FEW, Piece, Want, in_step
 from flowmine.ingest.ranges import Range, blocks_of
 from flowmine.ingest.shapes import decoders, fields_of
-from flowmine.ingest.slots import Slot, Slots, blocks_in
+from flowmine.ingest.slots import OwnSlots, Slot, Slots, blocks_in
 from flowmine.ingest.stretchrows import StretchRows
 from flowmine.ingest.waiting import Unfolded, Waiting
 from flowmine.ingest.whichcode import Compiled, cutter, seen_ids
+from flowmine.ingest.zipped import Zipped, blocks_of_input
 from flowmine.ledger import Ledger
 from flowmine.schema import FLOWS
 
@@ -111,18 +112,22 @@ class Portion:
     @property
     def is_elsewhere(self) -> bool:
         """Whether any `Reader` may read it; others are for the `Division` itself."""
-        return isinstance(self.content, Range | Slot | Block | Unreadable | Group)
+        return isinstance(self.content, Range | Slot | Zipped | Block | Unreadable | Group)
 
 
 @dataclass(slots=True)
 class Share:
-    """What a portion told beside its flows; lines are numbered from the portion's own first line, if it is a range or slot."""
+    """What a portion told beside its flows; lines are numbered from the portion's own first line, if it is a range or slot.
+
+    ``cut`` is why a whole file ended too early, if it did.
+    """
 
     ledger: Ledger
     events: int = 0
     failure: str = ""
     lines: int = 0
     waits: bool = False
+    cut: str = ""
 
 
 class Reader:
@@ -130,7 +135,7 @@ class Reader:
 
     def __init__(self, settings: Settings, telling: Telling, slots: Slots | None = None) -> None:
         """Read as the settings say; ``telling`` says which flows are alike (`folding`), ``slots`` have what is in slots."""
-        self._settings, self._telling, self._slots = settings, telling, slots
+        self._settings, self._telling, self._slots, self._own = settings, telling, slots, OwnSlots()
         self._endpoints = Endpoints()
         columns = settings.columns | settings.extra
         self._builder = Builder(columns, self._endpoints, Ledger(), keep_query=settings.keep_query)
@@ -165,7 +170,7 @@ class Reader:
         lines = Lines(portion.name, self._typed, share.ledger, strict=self._settings.strict, cut=self._cut)
         lots: list[Lot] = []
         numbers = count()
-        for block in self._blocks(portion.content):
+        for block in self._blocks(portion.content, share):
             number = next(numbers)  # `enumerate` would hold each block while the next is read
             for rows, at in lines.rows(block, self._builder.tools):
                 places = at + (number << _PLACES)
@@ -197,12 +202,15 @@ class Reader:
         others = [lot for lot in folds.lots if not isinstance(lot, Unfolded)]
         folds.lots = [*others, *self._waiting.folded(loose)]
 
-    def _blocks(self, content: object) -> Iterator[Block | Unreadable]:
+    def _blocks(self, content: object, share: Share) -> Iterator[Block | Unreadable]:
         found: Iterator[object] = iter([content])
+        whole = content.opened() if isinstance(content, Zipped) else None
         if isinstance(content, Range):
             found = blocks_of(content, _BLOCK)
         elif isinstance(content, Slot) and self._slots is not None:
             found = blocks_in(content, self._slots, _BLOCK)
+        elif whole is not None:
+            found = blocks_of_input(whole, _BLOCK, self._own)
         for block in found:
             if isinstance(block, Block):
                 block.stretches = self._cut(block.data)
@@ -210,6 +218,8 @@ class Reader:
             elif isinstance(block, Unreadable):
                 yield block
             del block
+        if whole is not None:
+            share.cut = whole.cut
 
     def keys(self, flows: Folds | Events | None) -> Keys:
         """Return what to tell repeated flows by."""
@@ -323,8 +333,11 @@ class Division:
         self._ledger.join(share.ledger)
         if isinstance(portion.content, Range | Slot):
             total.lines += share.lines
+        one = self._inputs[portion.place]
         if isinstance(portion.content, Range):
-            self._inputs[portion.place].read += portion.content.end - portion.content.start
+            one.read += portion.content.end - portion.content.start
+        elif isinstance(portion.content, Zipped):
+            one.read, one.cut = one.size or 0, share.cut
         self._progress()
 
     def told(self, portion: Portion, error: InputError) -> InputError:

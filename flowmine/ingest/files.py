@@ -20,7 +20,7 @@ from flowmine.ingest.framing import decoded_text, is_by_value, is_marked
 from flowmine.ingest.stores import Facts, facts, is_remote, matching, opened, whole_lines
 from flowmine.ingest.times import nanoseconds
 
-__all__ = ["Input", "find"]
+__all__ = ["Input", "find", "input_of"]
 
 _READ = 1 << 20
 _Any = TypeVar("_Any")
@@ -225,6 +225,16 @@ def find(
     for note in notes:
         _log.info("%s", note)
     return found, notes
+
+
+def input_of(name: str) -> Input:
+    """Return a file, or what an object store has, that was found before. Raise InputError where it is not there."""
+    if is_remote(name):
+        return Input(name, remote=facts(name))
+    try:
+        return _of(Path(name))
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read ({error.strerror or error})") from error
 
 
 def _check(inputs: list[Any]) -> None:

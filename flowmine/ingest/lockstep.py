@@ -15,6 +15,7 @@ from flowmine.ingest.ranges import Range, ranges
 from flowmine.ingest.slots import Slot, Slots, slots
 from flowmine.ingest.stretches import cut
 from flowmine.ingest.times import nanoseconds
+from flowmine.ingest.zipped import Zipped, is_small
 
 __all__ = ["FEW", "Piece", "Want", "in_step"]
 
@@ -29,10 +30,12 @@ _RANGE = 8
 """Blocks in a range of an input alone."""
 _SLOT = 2
 """Blocks in a slot of an input alone: the fewer, the more is told to readers; the more, the more memory slots take."""
-_RANGE_OF_MANY = 4
-"""Blocks in a range, and at most in whatever else is told to readers, of one of several inputs."""
+_RANGE_OF_MANY = 16 << 20
+"""Bytes in a range of one of several inputs: more than exporters write before they begin the next file."""
+_BLOCKS_OF_MANY = 4
+"""Blocks in whatever else is told to readers of one of several inputs, at most."""
 
-Piece: TypeAlias = Block | Unreadable | Stored | Kept | Group | Range | Slot
+Piece: TypeAlias = Block | Unreadable | Stored | Kept | Group | Range | Slot | Zipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +91,14 @@ def _blocks(one: Input, size: int, want: Want, count: int) -> Iterator[Piece]:
     if one.format is not None and one.format.pieces is not None and one.window is not None:
         return one.pieces(one.format.pieces(one.window, want.columns, want.span, apart=want.ranges))
     if want.ranges and one.is_lines:
-        return ranges(one, size * (_RANGE if count == 1 else _RANGE_OF_MANY), size)
+        return ranges(one, size * _RANGE, size) if count == 1 else ranges(one, _RANGE_OF_MANY, _RANGE_OF_MANY)
+    if want.ranges and count > 1 and is_small(one, min(count, _MOST_OPEN)):
+        return iter([Zipped(one.name, one.begins)])
     if one.format is None or one.format.blocks is None:
         return iter(())
     few = count <= FEW
     if want.ranges and count > 1:  # in slots or not, for what comes first must not depend on who reads
-        size = min(size * _RANGE_OF_MANY, _TOLD_TOGETHER // min(count, _MOST_OPEN))
+        size = min(size * _BLOCKS_OF_MANY, _TOLD_TOGETHER // min(count, _MOST_OPEN))
     if want.slots is not None and one.format.name == "json":
         lent = slots(one, size * (_SLOT if count == 1 else 1), want.slots, alone=count == 1)
         return ahead(lent, 1) if few and one.compressed else lent

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from flowmine import scale
 from flowmine.edges import COLUMNS, aggregate
 from flowmine.errors import InputError
 from flowmine.ingest import open_flows
@@ -72,6 +73,33 @@ def test_what_is_compressed_gives_the_same_bytes_read_in_any_way(tmp_path: Path,
     path.write_bytes(_STORED[kind])
     source = open_flows(path, columns=COLUMNS)
     assert told((aggregate(source), source)) == told(read(path, jobs=1)) == told(read(path, jobs=2))
+
+
+@pytest.mark.parametrize("kind", _STORED)
+def test_what_is_compressed_among_others_gives_the_same_bytes(tmp_path: Path, kind: str) -> None:
+    """A small file is inflated by who reads it, and tells the same as all do; what others have too counts once."""
+    for number in range(3):
+        (tmp_path / f"a{number}").write_bytes(b"".join(_LINES[number * 500 : number * 500 + 900]))
+        later = b"".join(capture(200, day=1 + number))
+        (tmp_path / f"z{number}.gz").write_bytes(gzip.compress(b"".join(_LINES[number * 300 :: 2]) + later))
+    (tmp_path / "flows").write_bytes(_STORED[kind])
+    source = open_flows(tmp_path, columns=COLUMNS)
+    assert told((aggregate(source), source)) == told(read(tmp_path, jobs=1)) == told(read(tmp_path, jobs=2))
+
+
+def test_a_file_that_was_there_and_is_not_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an error, and not a smaller answer; so are lines that are refused, by their numbers in the file."""
+    monkeypatch.setattr("flowmine.ingest.division._BLOCK", _SIZE)
+    for number in range(3):
+        (tmp_path / f"{number}.gz").write_bytes(gzip.compress(_CONTENT))
+    for jobs in (1, 2):
+        with pytest.raises(InputError, match=r"0\.gz:901: not JSON"):
+            read(tmp_path, jobs=jobs, strict=True)
+        source = open_flows(tmp_path, columns=COLUMNS)
+        (tmp_path / "1.gz").rename(tmp_path / "gone")
+        with pytest.raises(InputError, match=r"1\.gz: cannot be read \(No such file"):
+            scale.aggregate(source, jobs=jobs)
+        (tmp_path / "gone").rename(tmp_path / "1.gz")
 
 
 def test_blank_lines_count_wherever_a_plain_file_is_divided(tmp_path: Path) -> None:
