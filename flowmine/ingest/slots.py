@@ -155,10 +155,11 @@ def _inflated(one: Input, size: int, into: Slots) -> Generator[Slot, None, int |
     number, given, rest, one.read, one.cut = into.take(), 0, b"", 0, ""
     try:
         with opened(one.name) as stored, inflating(fileobj=stored) as content:
+            straight = getattr(content, "_buffer", content)  # else all is written twice
             while True:
                 room = into.room(number, size)
                 room[: len(rest)] = rest
-                held = len(rest) + content.readinto(memoryview(room)[len(rest) : size])
+                held = len(rest) + straight.readinto(memoryview(room)[len(rest) : size])
                 one.read = stored.tell()
                 whole = held if held < size else room.rfind(b"\n", 0, size) + 1
                 odd = not given and (

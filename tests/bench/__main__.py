@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from tests.bench.contenders import compressed, cores_of, recorded
+from tests.bench.contenders import compressed, cores_of, recorded, rotated
 from tests.bench.edges import RATE, made
 from tests.bench.measure import Measured, measure
 
@@ -48,6 +48,8 @@ _ALL = Contender(_TOLD, "flowmine_all")
 _PLAIN_ALL = Contender("flowmine, all cores, without numba", "flowmine_without_numba")
 _GZIP = Contender("flowmine, gzip, all cores", "flowmine_all", stored=compressed)
 _GZIP_ONE = Contender("flowmine, gzip, one process", "flowmine", stored=compressed)
+_ROTATED_ONE = Contender("flowmine, rotated gzip, one process", "flowmine", stored=rotated)
+_ROTATED = Contender("flowmine, rotated gzip, all cores", "flowmine_all", stored=rotated)
 _CAPTURE = Contender("flowmine, recorded as Parquet, one process", "flowmine", stored=recorded)
 _INFLATE = Contender("isal, inflating alone", "isal_inflate", "isal", stored=compressed)
 _DUCKDB = Contender("DuckDB, same keys and counts", "duckdb", "duckdb")
@@ -59,7 +61,8 @@ _AUDIT = Contender("hubble-audit2policy", "hubble_audit2policy", "hubble_audit2p
 _JQ = Contender("jq, sort and uniq, plain counts", "jq_loop", "jq", share=10)
 _SIMDJSON = Contender("pysimdjson, parsing alone", "simdjson_parse", "simdjson")
 _DASK = Contender("flowmine, Dask, all cores", "dask_engine", "distributed")
-_OURS = (_ONE, _PINNED, _ALL, _PLAIN_ALL, _GZIP_ONE, _GZIP, _CAPTURE, _DASK)
+_COMPRESSED = (_GZIP_ONE, _GZIP, _ROTATED_ONE, _ROTATED)
+_OURS = (_ONE, _PINNED, _ALL, _PLAIN_ALL, *_COMPRESSED, _CAPTURE, _DASK)
 _OTHERS = (_DUCKDB, _PLAIN, _POLARS, _PYARROW, _ORJSON, _AUDIT, _JQ)
 _FLOORS = (_SIMDJSON, _INFLATE)
 

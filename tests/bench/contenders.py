@@ -3,6 +3,7 @@
 import gzip
 import os
 import sys
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = [
     "polars_scan",
     "pyarrow_json",
     "recorded",
+    "rotated",
     "simdjson_parse",
     "spin",
 ]
@@ -204,6 +206,21 @@ def compressed(path: Path) -> Path:
         with path.open("rb") as content, gzip.open(made, "wb", compresslevel=6) as out:
             while chunk := content.read(1 << 22):
                 out.write(chunk)
+    return made
+
+
+def rotated(path: Path) -> Path:
+    """Return the same capture as an exporter leaves it, made once: a folder of files of 10 MB, each compressed."""
+    made = path.with_suffix(".rotated")
+    if not made.exists():
+        beside = path.with_suffix(".rotating")
+        beside.mkdir(exist_ok=True)
+        with path.open("rb") as content:
+            for number in count():
+                if not (lines := content.readlines(10_000_000)):
+                    break
+                (beside / f"events-{number:05}.log.gz").write_bytes(gzip.compress(b"".join(lines), 6))
+        beside.rename(made)
     return made
 
 
