@@ -7,7 +7,7 @@ import numpy as np
 
 from flowmine.ingest.stretches import Span, Stretches
 
-__all__ = ["LONGEST", "Block", "Unreadable", "line_ends"]
+__all__ = ["LONGEST", "Block", "Unreadable", "line_ends", "too_long"]
 
 LONGEST = 32 << 20
 """The longest line or value that is read, in bytes."""
@@ -23,19 +23,27 @@ class Block:
     """Whole values, one a line; ``first`` is the number of the first line in its file.
 
     ``places`` are the line numbers of the values where they do not just follow; ``unended`` tells that the last line
-    has no end, and may have been cut. ``stretches`` are its lines taken apart, set by whoever does that.
+    has no end, and may have been cut. ``stretches`` are its lines taken apart, set by whoever does that. ``text`` may be
+    a view of memory that is written again when the next block is taken; the lines are copied for whoever asks for them.
     """
 
-    data: bytes
+    text: bytes | memoryview
     first: int
     places: tuple[int, ...] | None = None
     unended: bool = False
     stretches: Stretches | None = None
 
     @property
+    def data(self) -> bytes:
+        """The lines, to be kept."""
+        if not isinstance(self.text, bytes):
+            self.text = bytes(self.text)
+        return self.text
+
+    @property
     def ends(self) -> int:
         """How many line ends there are."""
-        return line_ends(self.data) if self.stretches is None else self.stretches.ends
+        return line_ends(self.text) if self.stretches is None else self.stretches.ends
 
     def lines(self) -> list[tuple[int, bytes]]:
         """Return the lines that are not blank, each with its number in the file."""
@@ -46,9 +54,9 @@ class Block:
     def parts(self, spans: Iterable[Span]) -> Iterator["Block"]:
         """Yield some lines of this block as blocks."""
         for start, stop, before in spans:
-            lines = self.data[start:stop]
+            lines = bytes(self.text[start:stop])
             places = self.places and self.places[before : before + lines.count(b"\n") + 1]
-            yield Block(lines, self.first + before, places, self.unended and stop == len(self.data))
+            yield Block(lines, self.first + before, places, self.unended and stop == len(self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +66,8 @@ class Unreadable:
     line: int
     reason: str
     cut: bool = False
+
+
+def too_long(line: int, most: int) -> Unreadable:
+    """Return what is told of a line that is longer than the ``most`` bytes that are read."""
+    return Unreadable(line, f"a line longer than {most >> 20} MiB")

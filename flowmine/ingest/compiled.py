@@ -36,7 +36,7 @@ _TABLE = 1 << 12
 _MORE = 8
 """Room is made for blocks that are longer by such a part: they end with a line, and so are not all of one length."""
 _LOOK = 1 << 16
-"""Bytes of a block that are looked through for a uuid."""
+"""Bytes of a block that are looked through for a uuid, or for the end of a line."""
 
 
 class _Kept:
@@ -90,7 +90,7 @@ class Cutter:
         self._function = function
         self._kept, self._room = _Kept(0), _Room(0)
 
-    def cut(self, data: bytes) -> Stretches | None:
+    def cut(self, data: bytes | memoryview) -> Stretches | None:
         """Return the stretches of a block; None where not even half of its lines are of the usual form, or one has two ends."""
         length = len(data)
         if length > self._room.length:
@@ -98,11 +98,11 @@ class Cutter:
         if not self._kept.has_room(length):
             self._kept = _Kept(length + length // _MORE)
         kept, room = self._kept, self._room
-        head = HEAD_WITHOUT_UUID if data.find(b'","uuid":"', 0, _LOOK) < 0 else HEAD
+        head = HEAD if b'","uuid":"' in bytes(data[:_LOOK]) else HEAD_WITHOUT_UUID
         before = kept.used
-        last = data.rfind(b"\n", 0, max(0, length - _BEHIND)) + 1
+        last = _line_before(data, length - _BEHIND)
         usual, lines = self._lines(data, last, head, 0)
-        more, more_lines = self._lines(data[last:] + bytes(_BEHIND), length - last, head, usual)
+        more, more_lines = self._lines(bytes(data[last:]) + bytes(_BEHIND), length - last, head, usual)
         room.rows[usual : usual + more, :2] += last
         usual, lines = usual + more, lines + more_lines
         if has_line_end(kept.arrays[0][before : kept.used]):
@@ -115,10 +115,20 @@ class Cutter:
         numbers, ports = np.stack(codes).astype(np.int32), Ports(source, destination)
         return of_lines(data, (begins, ends), room.times[:usual].copy(), uuids, kept, numbers, ports)
 
-    def _lines(self, data: bytes, length: int, head: int, row: int) -> tuple[int, int]:
+    def _lines(self, data: bytes | memoryview, length: int, head: int, row: int) -> tuple[int, int]:
         """Fill in rows for lines, from one row on; return how many, and how many lines there are."""
         room, kept = self._room, self._kept.arrays
         found = *kept, room.rows[row:], room.times[row:], room.uuids[row:], room.scratch
         block = np.frombuffer(data, np.uint8)
         usual = self._function(block.ctypes.data, length, head, *(each.ctypes.data for each in found))
         return usual, int(kept[3][2])
+
+
+def _line_before(data: bytes | memoryview, place: int) -> int:
+    """Return where the last line begins of which the one before it ends before a place."""
+    while place > 0:
+        start = max(0, place - _LOOK)
+        if found := bytes(data[start:place]).rfind(b"\n") + 1:
+            return start + found
+        place = start
+    return 0

@@ -213,7 +213,7 @@ class Reader:
             found = blocks_of_input(whole, _BLOCK, self._own)
         for block in found:
             if isinstance(block, Block):
-                block.stretches = self._cut(block.data)
+                block.stretches = self._cut(block.text)
                 yield block
             elif isinstance(block, Unreadable):
                 yield block

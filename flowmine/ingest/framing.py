@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from flowmine.ingest.blocks import LONGEST, Block, Unreadable, line_ends
+from flowmine.ingest.blocks import LONGEST, Block, Unreadable, line_ends, too_long
 from flowmine.ingest.brackets import values
 
 __all__ = ["blocks", "by_line", "decoded_text", "is_by_value", "is_marked", "peeked"]
@@ -124,7 +124,7 @@ def by_line(chunks: Iterator[bytes], size: int) -> Iterator[Block | Unreadable]:
                 line += line_ends(data)
                 parts, held = [data[cut:]], len(data) - cut
             else:
-                yield Unreadable(line, f"a line longer than {LONGEST >> 20} MiB")
+                yield too_long(line, LONGEST)
                 parts, held, dropping = [], 0, True
     data = b"".join(parts)
     if data:

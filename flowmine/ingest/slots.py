@@ -15,10 +15,10 @@ from importlib import import_module
 from typing import Any
 
 from flowmine.errors import InputError
-from flowmine.ingest.blocks import LONGEST, Block, Unreadable
+from flowmine.ingest.blocks import LONGEST, Block, Unreadable, line_ends, too_long
 from flowmine.ingest.files import Input
 from flowmine.ingest.formats import HEAD, first_time
-from flowmine.ingest.framing import blocks, by_line, is_by_value, is_marked, peeked
+from flowmine.ingest.framing import blocks, is_by_value, is_marked, peeked
 from flowmine.ingest.stores import opened
 from flowmine.ingest.times import nanoseconds
 
@@ -27,6 +27,10 @@ __all__ = ["OwnSlots", "SharedSlots", "Slot", "Slots", "blocks_in", "slots"]
 _LOOK = 1 << 16
 _APART = 1 << 27
 """Bytes from one slot to the next, more than any holds; room is taken only by what is written."""
+_STEP = 1 << 22
+"""Bytes by which more of a slot is held, so that it need not be made anew for each that holds a little more."""
+_AT_ONCE = 1 << 19
+"""Bytes that are inflated at a time: they stay in a core's own memory until all is done with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class Slots(ABC):
     def take(self) -> int:
         """Return a slot to be written."""
         if self._free:
-            return self._free.popleft()
+            return self._free.pop()  # the one given back last, for its memory is the nearest
         self._count += 1
         return self._count - 1
 
@@ -66,8 +70,8 @@ class Slots(ABC):
         """Write into a slot. Raise InputError where there is no room."""
 
     @abstractmethod
-    def read(self, number: int, at: int, size: int) -> bytes:
-        """Return the bytes of a slot."""
+    def view(self, number: int, size: int) -> memoryview:
+        """Return the first bytes of a slot as they are: until it is given back, and written again."""
 
 
 class SharedSlots(Slots):
@@ -86,7 +90,7 @@ class SharedSlots(Slots):
             # A full disk is an error here, and a signal later.
             zeros = bytes(1 if hasattr(os, "memfd_create") else size)
             self.write(number, size - len(zeros), zeros)
-            room = self._rooms[number] = mmap.mmap(self._descriptor, size, offset=number * _APART)
+            room = self._mapped(number, size)
         return room
 
     def write(self, number: int, at: int, data: bytes) -> None:
@@ -100,12 +104,16 @@ class SharedSlots(Slots):
                 f"no room for what several processes are to read ({error.strerror or error}); try again with --jobs 1"
             ) from error
 
-    def read(self, number: int, at: int, size: int) -> bytes:
-        found: list[bytes] = []
-        while size and (data := os.pread(self._descriptor, size, number * _APART + at)):
-            found.append(data)
-            size, at = size - len(data), at + len(data)
-        return b"".join(found)
+    def view(self, number: int, size: int) -> memoryview:
+        room = self._rooms.get(number)
+        if room is None or len(room) < size:
+            there = os.fstat(self._descriptor).st_size - number * _APART
+            room = self._mapped(number, min(there, -(-size // _STEP) * _STEP))
+        return memoryview(room)[:size]
+
+    def _mapped(self, number: int, size: int) -> mmap.mmap:
+        room = self._rooms[number] = mmap.mmap(self._descriptor, size, offset=number * _APART)
+        return room
 
 
 class OwnSlots(Slots):
@@ -122,10 +130,15 @@ class OwnSlots(Slots):
         return self._own[number]
 
     def write(self, number: int, at: int, data: bytes) -> None:
-        self._own.setdefault(number, bytearray())[at : at + len(data)] = data
+        room, end = self._own.get(number, bytearray()), at + len(data)
+        if len(room) < end:  # another one, for there may be a view of this
+            held, room = room, bytearray(-(-end // _STEP) * _STEP)
+            room[: len(held)] = held
+            self._own[number] = room
+        room[at:end] = data
 
-    def read(self, number: int, at: int, size: int) -> bytes:
-        return bytes(memoryview(self._own[number])[at : at + size])
+    def view(self, number: int, size: int) -> memoryview:
+        return memoryview(self._own[number])[:size]
 
 
 def slots(one: Input, size: int, into: Slots, *, alone: bool) -> Iterator[Slot | Block | Unreadable]:
@@ -159,7 +172,11 @@ def _inflated(one: Input, size: int, into: Slots) -> Generator[Slot, None, int |
             while True:
                 room = into.room(number, size)
                 room[: len(rest)] = rest
-                held = len(rest) + straight.readinto(memoryview(room)[len(rest) : size])
+                held = len(rest)
+                while held < size and (
+                    got := straight.readinto(memoryview(room)[held : min(held + _AT_ONCE, size)])
+                ):
+                    held += got
                 one.read = stored.tell()
                 whole = held if held < size else room.rfind(b"\n", 0, size) + 1
                 odd = not given and (
@@ -202,7 +219,7 @@ def _by_line(content: Iterator[bytes], size: int, into: Slots) -> Iterator[Slot]
             held += len(chunk)
             if whole < size and held <= LONGEST:
                 continue
-            rest = into.read(number, whole, held - whole) if whole else b""
+            rest = bytes(into.view(number, held)[whole:]) if whole else b""
             yield _slot(number, whole or held, into)
             dropping = not whole
             number, held, whole = into.take(), len(rest), 0
@@ -214,20 +231,31 @@ def _by_line(content: Iterator[bytes], size: int, into: Slots) -> Iterator[Slot]
 
 
 def _slot(number: int, length: int, into: Slots) -> Slot:
-    head = into.read(number, 0, min(HEAD, length))
+    head = bytes(into.view(number, min(HEAD, length)))
     return Slot(number, length, nanoseconds(first_time(head)))
 
 
 def blocks_in(found: Slot, of: Slots, size: int) -> Iterator[Block | Unreadable]:
-    """Yield the lines of a slot in blocks of about ``size`` bytes, numbered from 1, and what is too long for a line."""
-    return by_line(_content(found, of, size), size)
+    """Yield the lines of a slot in blocks of about ``size`` bytes, numbered from 1, and what is too long for a line.
+
+    Each is a view of the slot, to be let go of before the slot is given back.
+    """
+    text = of.view(found.number, found.length)
+    start, line = 0, 1
+    while start < len(text):
+        end = _line_end(text, min(start + size, len(text)))
+        if end - start > LONGEST and not line_ends(text[start:end]):
+            yield too_long(line, LONGEST)
+            return
+        block = Block(text[start:end], line, unended=text[end - 1] != ord("\n"))
+        yield block
+        start, line = end, line + block.ends
+        del block
 
 
-def _content(found: Slot, of: Slots, size: int) -> Iterator[bytes]:
-    """Yield what is in a slot in pieces that end where a line does, if one ends near."""
-    start = 0
-    while start < found.length:
-        end = min(start + size, found.length)
-        end += of.read(found.number, end, min(_LOOK, found.length - end)).find(b"\n") + 1
-        yield of.read(found.number, start, end - start)
-        start = end
+def _line_end(text: memoryview, place: int) -> int:
+    """Return where the line ends that goes on at a place; the end of all, where it does not end."""
+    for start in range(place - 1, len(text), _LOOK):
+        if end := bytes(text[start : start + _LOOK]).find(b"\n") + 1:
+            return start + end
+    return len(text)

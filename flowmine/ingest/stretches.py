@@ -167,7 +167,7 @@ class _Lines(NamedTuple):
         return 2 * len(self.begins) < self.whole
 
 
-def cut(data: bytes) -> Stretches | None:
+def cut(data: bytes | memoryview) -> Stretches | None:
     """Return the stretches of a block; None where not even half of its lines are of the usual form, or one has two ends."""
     if len(data) < _LEAST:
         return None
@@ -198,7 +198,7 @@ def cut(data: bytes) -> Stretches | None:
 
 
 def of_lines(
-    data: bytes,
+    data: bytes | memoryview,
     where: tuple[Places, Places],
     times: Bytes,
     uuids: Bytes | None,
@@ -359,13 +359,14 @@ def _overwrite_cookies(made: Bytes, words: Words, tails: Places, closing: Places
     places.overwrite(made, (at + group)[usual], group[usual])
 
 
-def _others(data: bytes, begins: Places, ends: Places) -> tuple[list[Span], int]:
+def _others(data: bytes | memoryview, begins: Places, ends: Places) -> tuple[list[Span], int]:
     """Return where in the block there is something that is none of the lines, and how many line ends there are in all."""
     starts, stops = np.append(0, ends), np.append(begins, len(data))
     gaps = np.flatnonzero(stops > starts)
     found, in_gaps = [], 0
     for lines, start, stop in zip(gaps.tolist(), starts[gaps].tolist(), stops[gaps].tolist(), strict=True):
-        if data[start:stop].strip():
+        gap = bytes(data[start:stop])
+        if gap.strip():
             found.append(Span(start, stop, lines + in_gaps))
-        in_gaps += data.count(b"\n", start, stop)
+        in_gaps += gap.count(b"\n")
     return found, len(begins) + in_gaps

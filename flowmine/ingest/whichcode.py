@@ -14,7 +14,7 @@ __all__ = ["Compiled", "Cut", "cutter", "load", "seen_ids"]
 Compiled: TypeAlias = Literal["no", "kept", "made"]
 """Whether compiled code is to be used: not, if it was made earlier, or also if it has to be made."""
 
-Cut: TypeAlias = Callable[[bytes], Stretches | None]
+Cut: TypeAlias = Callable[[bytes | memoryview], Stretches | None]
 """What takes a block of lines apart, as `stretches.cut` does."""
 
 _log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from flowmine.scale.readers import Reader, Readers
 __all__ = ["gather"]
 
 _AHEAD = 2
-"""Portions that a worker has at a time: one that it reads, and one that waits."""
+"""Portions that a worker has to read at a time: one that it reads, and one that waits."""
 
 
 def gather(
@@ -62,6 +62,8 @@ class _Worker:
         """Talk to a process that was started."""
         self._reader = reader
         self.reads: deque[Portion] = deque()
+        self.unread: set[int] = set()
+        """Numbers of those of which nothing was heard yet."""
 
     @property
     def socket(self) -> Any:
@@ -72,6 +74,7 @@ class _Worker:
         """Send a message. Raise InputError where the process died."""
         if isinstance(told, Read):
             self.reads.append(told.portion)
+            self.unread.add(told.portion.number)
         with self._alive():
             self._reader.connection.send(told)
 
@@ -108,8 +111,8 @@ class _Line:
         """What was read here."""
 
     def fill(self) -> None:
-        """Give portions to those who have not as many as they may have."""
-        while self._more and len(self._unjoined) < 2 * _AHEAD * len(self._workers) and (free := self._free()):
+        """Give portions to those who have not as many to read as they may have."""
+        while self._more and self._has_room() and (free := self._free()):
             self._more = self._give(free)
             self._advance()
 
@@ -122,9 +125,13 @@ class _Line:
                 for socket in wait(list(by_socket)):
                     self._hear(by_socket[socket])
 
+    def _has_room(self) -> bool:
+        held = [portion for portion in self._unjoined if portion.content is not None]
+        return len(held) < 2 * _AHEAD * len(self._workers)
+
     def _free(self) -> _Worker | None:
-        least = min(self._workers, key=lambda worker: len(worker.reads))
-        return least if len(least.reads) < _AHEAD else None
+        least = min(self._workers, key=lambda worker: (len(worker.unread), len(worker.reads)))
+        return least if len(least.unread) < _AHEAD else None
 
     def _give(self, worker: _Worker) -> bool:
         """Give a worker the next portion; tell whether there was one."""
@@ -143,6 +150,7 @@ class _Line:
     def _hear(self, worker: _Worker) -> None:
         answer = worker.hear()
         self._answers[answer.number] = answer
+        worker.unread.discard(answer.number)
         if slot := self._lent.pop(answer.number, None):
             self._slots.give_back(slot.number)
         if not isinstance(answer, Keyed):
