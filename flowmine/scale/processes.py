@@ -126,7 +126,7 @@ class _Line:
                     self._hear(by_socket[socket])
 
     def _has_room(self) -> bool:
-        held = [portion for portion in self._unjoined if portion.content is not None]
+        held = [portion for portion in self._unjudged if portion.content is not None]
         return len(held) < 2 * _AHEAD * len(self._workers)
 
     def _free(self) -> _Worker | None:
