@@ -3,7 +3,8 @@
 At the first array it makes, pyarrow imports pandas if it is installed, only to ask whether the values are a Series.
 That costs every command of flowmine 0.4 s and 50 MB. Told once that there is no pandas, pyarrow goes on without, until
 a DataFrame is asked for. It then makes no Python values of times with nanoseconds, which commands therefore never ask
-for; a program that imports flowmine may, and is left alone.
+for; a program that imports flowmine may, and is left alone. What groups and joins tables imports what reads datasets,
+file systems of clouds among it, which no command does: it is told that there is none.
 
 Arrow and glibc are told to share one heap and to keep what is free in it for the next batch: with a pool of Arrow's own,
 and a heap of each thread's, a long reading takes 70 MB more, and without keeping a tenth more time. Once all is read,
@@ -17,6 +18,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from importlib import import_module
 from types import ModuleType
 
 __all__ = [
@@ -24,9 +26,9 @@ __all__ = [
     "TRIM_THRESHOLD",
     "after_reading",
     "for_commands",
+    "imported_lean",
     "is_command",
     "set_allocation",
-    "without_pandas",
 ]
 
 _HEAPS, TRIM_THRESHOLD, MMAP_THRESHOLD = -8, -1, -3
@@ -75,27 +77,28 @@ def set_allocation(parameter: int, value: int) -> None:
         mallopt(parameter, value)
 
 
-class _NoPandas:
-    """A finder of modules that finds no pandas in the thread that made it."""
+class _Without:
+    """A finder of modules that finds some not, in the thread that made it."""
 
-    def __init__(self) -> None:
-        self._thread = threading.get_ident()
+    def __init__(self, *names: str) -> None:
+        self._names, self._thread = names, threading.get_ident()
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
-        """Raise ImportError for pandas; find nothing else."""
-        if name == "pandas" and threading.get_ident() == self._thread:
-            raise ImportError("not needed to make an array")
+        """Raise ImportError for what is not to be found; find nothing else."""
+        if name in self._names and threading.get_ident() == self._thread:
+            raise ImportError("not needed")
 
 
-def without_pandas() -> None:
-    """Make pyarrow's first array without importing pandas, if this process runs a command (`for_commands`)."""
+def imported_lean() -> None:
+    """Have pyarrow import what it needs, and no more, if this process runs a command (`for_commands`)."""
     if not _processes_commands or "pandas" in sys.modules:
         return
     import pyarrow as pa
 
-    finder = _NoPandas()
+    finder = _Without("pandas", "pyarrow.dataset")
     sys.meta_path.insert(0, finder)
     try:
         pa.array([0])
+        import_module("pyarrow.acero")
     finally:
         sys.meta_path.remove(finder)

@@ -6,7 +6,7 @@ of Hubble's names each (`ENUMS`), the same in every chunk, so that they can be g
 
 import pyarrow as pa
 
-from flowmine.arrow import without_pandas
+from flowmine.arrow import imported_lean
 from flowmine.errors import SchemaError
 
 __all__ = [
@@ -30,7 +30,7 @@ __all__ = [
     "enum_type",
 ]
 
-without_pandas()
+imported_lean()
 
 VERSION = 2
 """Of all tables below; stored files carry it. Version 1 had no names and identities of pods in FLOWS."""

@@ -171,7 +171,7 @@ class Readers:
             """A file that all of them have; for `flowmine.ingest.slots.SharedSlots`."""
             stack.callback(os.close, self.slots)
             if _may_fork():
-                import_module(_SHARED)
+                import_module(_SHARED).ready()
                 import_module(_WHICH).load(compiled)
             with _deaf(signal.SIGINT):  # which they never hear, from their first moment on: this one does
                 self._each = [stack.enter_context(Reader(self.slots)) for _ in range(jobs)]

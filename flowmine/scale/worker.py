@@ -17,13 +17,13 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
 
-from flowmine.edges import Sum, Sums, telling
+from flowmine.edges import Sum, Sums, empty, telling
 from flowmine.ingest.division import Folds, New, Portion, Reader, Settings, Share
 from flowmine.ingest.slots import SharedSlots
 from flowmine.scale.messages import Done, Failed, Finish, Finished, Keyed, Pass, Read
 from flowmine.scale.packing import packed
 
-__all__ = ["main"]
+__all__ = ["main", "ready"]
 
 
 class _Work:
@@ -68,6 +68,11 @@ class _Work:
         for batch in self._reader.passed_on(share, folds, new):
             self._sum.add_flows(batch)
         return Done(number, share)
+
+
+def ready() -> None:
+    """Import what a worker would import when it first adds up, for all that are forked of this process."""
+    empty()
 
 
 def main(descriptor: int, slots: int) -> None:
