@@ -29,6 +29,8 @@ _APART = 1 << 27
 """Bytes from one slot to the next, more than any holds; room is taken only by what is written."""
 _STEP = 1 << 22
 """Bytes by which more of a slot is held, so that it need not be made anew for each that holds a little more."""
+_FIRST = 1 << 22
+"""Bytes in the first slot that is inflated: each holds at most as much as those before it, so that reading begins soon."""
 _AT_ONCE = 1 << 19
 """Bytes that are inflated at a time: they stay in a core's own memory until all is done with them."""
 
@@ -170,15 +172,15 @@ def _inflated(one: Input, size: int, into: Slots) -> Generator[Slot, None, int |
         with opened(one.name) as stored, inflating(fileobj=stored) as content:
             straight = getattr(content, "_buffer", content)  # else all is written twice
             while True:
-                room = into.room(number, size)
+                room, most = into.room(number, size), min(size, given + _FIRST)
                 room[: len(rest)] = rest
                 held = len(rest)
-                while held < size and (
-                    got := straight.readinto(memoryview(room)[held : min(held + _AT_ONCE, size)])
+                while held < most and (
+                    got := straight.readinto(memoryview(room)[held : min(held + _AT_ONCE, most)])
                 ):
                     held += got
                 one.read = stored.tell()
-                whole = held if held < size else room.rfind(b"\n", 0, size) + 1
+                whole = held if held < most else room.rfind(b"\n", 0, most) + 1
                 odd = not given and (
                     is_marked(bytes(room[:4])) or is_by_value(bytes(room[: min(HEAD, held)]))
                 )
@@ -188,7 +190,7 @@ def _inflated(one: Input, size: int, into: Slots) -> Generator[Slot, None, int |
                 rest = bytes(room[whole:held])
                 yield _slot(number, whole, into)
                 given += whole
-                if held < size:
+                if held < most:
                     return None
                 number = into.take()
     except Exception:  # whatever it is, who reads anything meets it again
