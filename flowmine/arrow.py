@@ -34,7 +34,7 @@ __all__ = [
 _HEAPS, TRIM_THRESHOLD, MMAP_THRESHOLD = -8, -1, -3
 """Parameters of glibc's ``mallopt`` (malloc.h)."""
 
-_OBJECTS = 50_000
+_OBJECTS = 100_000
 """Objects made, less those let go, after which cycles are looked for; Python's own figure costs a command a twentieth."""
 
 _processes_commands = False
