@@ -31,7 +31,7 @@ _STEP = 1 << 22
 """Bytes by which more of a slot is held, so that it need not be made anew for each that holds a little more."""
 _FIRST = 1 << 22
 """Bytes in the first slot that is inflated: each holds at most as much as those before it, so that reading begins soon."""
-_AT_ONCE = 1 << 19
+_AT_ONCE = 1 << 20
 """Bytes that are inflated at a time: they stay in a core's own memory until all is done with them."""
 
 
