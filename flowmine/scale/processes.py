@@ -126,8 +126,7 @@ class _Line:
                     self._hear(by_socket[socket])
 
     def _has_room(self) -> bool:
-        held = [portion for portion in self._unjudged if portion.content is not None]
-        return len(held) < 2 * _AHEAD * len(self._workers)
+        return len(self._unjudged) < 2 * _AHEAD * len(self._workers)
 
     def _free(self) -> _Worker | None:
         least = min(self._workers, key=lambda worker: (len(worker.unread), len(worker.reads)))
@@ -138,7 +137,8 @@ class _Line:
         portion = next(self._portions, None)
         if portion is None:
             return False
-        self._unjudged.append(portion)
+        if portion.content is not None:  # and not the end of an input
+            self._unjudged.append(portion)
         self._unjoined.append(portion)
         if portion.is_elsewhere:
             self._readers[portion.number] = worker
@@ -178,7 +178,8 @@ class _Line:
     def _join(self, portion: Portion) -> bool:
         if not portion.is_elsewhere:
             add_own(self._division, portion, self.own)
-            self._unjudged.popleft()
+            if portion.content is not None:
+                self._unjudged.popleft()
             return True
         if self._unjudged and self._unjudged[0].number <= portion.number:
             return False
