@@ -23,6 +23,8 @@ from flowmine.ingest.times import nanoseconds
 __all__ = ["Input", "find", "input_of"]
 
 _READ = 1 << 20
+_LOOK = 1 << 16
+"""Bytes that are read first: of many files no more is needed to tell what they are."""
 _Any = TypeVar("_Any")
 _log = logging.getLogger(__name__)
 
@@ -160,9 +162,7 @@ class Input:
             path = self.window / MANIFEST if self.window else self._path or self._pipe or self.name
             stream: Any = self._stream or opened(str(path))
             try:
-                for chunk in (
-                    whole_lines(stream, str(path), size) if size else iter(lambda: stream.read(_READ), b"")
-                ):
+                for chunk in whole_lines(stream, str(path), size) if size else _all_of(stream):
                     self.read += len(chunk)
                     yield chunk
             finally:
@@ -185,6 +185,13 @@ def _facts(path: Path) -> Facts:
 
 def _size(window: Path) -> int:
     return sum(path.stat().st_size for path in window.glob("*.parquet"))
+
+
+def _all_of(stream: Any) -> Iterator[bytes]:
+    size = _LOOK
+    while chunk := stream.read(size):
+        yield chunk
+        size = _READ
 
 
 def _chained(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
