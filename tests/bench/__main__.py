@@ -140,6 +140,10 @@ def _ratios(results: dict[str, Result]) -> None:
         click.echo(
             f"{_ALL.title}: {ratio:.2f} times one process on one core, of {_at_once():.2f} that there are"
         )
+    for stored, plain in ((_GZIP_ONE, _ONE), (_GZIP, _ALL), (_ROTATED, _ALL)):
+        if stored.title in results and plain.title in results:
+            ratio = results[stored.title].rate / results[plain.title].rate
+            click.echo(f"{stored.title}: {ratio:.0%} of as many reading it as a plain file")
     if _ONE.title in results and _CAPTURE.title in results:
         ratio = results[_CAPTURE.title].rate / results[_ONE.title].rate
         click.echo(f"{_CAPTURE.title}: {ratio:.2f} times as fast as the JSON it came from")
@@ -170,11 +174,14 @@ def _grow(
     fastest: Callable[[Contender, int], Result], flows: int, times: int, results: dict[Contender, Result]
 ) -> None:
     click.echo(f"{times} times the flows:")
+    found: dict[Contender, Result] = {}
     for one, small in results.items():
-        large = fastest(one, flows * times)
+        found[one] = large = fastest(one, flows * times)
         click.echo(large.line(one.title))
         seconds, peak = large.got.seconds / small.got.seconds, large.got.peak / small.got.peak
         click.echo(f"  {seconds:.2f} times the time, {peak:.2f} times the memory")
+    if _ONE in found and _ALL in found:
+        click.echo(f"  all cores: {found[_ALL].rate / found[_ONE].rate:.2f} times one process")
 
 
 if __name__ == "__main__":

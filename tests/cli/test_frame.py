@@ -66,6 +66,20 @@ def test_a_capture_of_json_needs_no_reader_of_text_no_filters_and_no_settings(tm
     assert asked == []
 
 
+def test_a_command_makes_arrays_without_pandas_and_groups_tables_without_datasets(tmp_path: Path) -> None:
+    """pyarrow imports both by itself, and needs neither."""
+    path = capture(tmp_path / "flows.jsonl", record(1))
+    script = (
+        "import sys; from flowmine.arrow import for_commands; for_commands(); from flowmine.cli import main; "
+        "main(['edges', sys.argv[1]], standalone_mode=False); print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, path], capture_output=True, text=True, timeout=60, check=True
+    )
+    modules = done.stdout.splitlines()[-1].split()
+    assert {"pyarrow.acero", "pandas", "pyarrow.dataset"}.intersection(modules) == {"pyarrow.acero"}
+
+
 @pytest.mark.parametrize("option", ["-V", "--version"])
 def test_the_version_is_told(option: str) -> None:
     """--version says which flowmine this is."""
