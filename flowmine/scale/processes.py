@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any
 
-from flowmine.edges import Parts, Sum, Sums, empty
+from flowmine.edges import Parts, Sum, Sums
 from flowmine.errors import InputError
 from flowmine.ingest.division import Division, Portion
 from flowmine.ingest.slots import SharedSlots, Slot, Slots
@@ -15,6 +15,7 @@ from flowmine.scale.alone import add_own
 from flowmine.scale.messages import Done, Failed, Finish, Finished, Keyed, Pass, Read
 from flowmine.scale.packing import unpacked
 from flowmine.scale.readers import Reader, Readers
+from flowmine.scale.worker import ready
 
 __all__ = ["gather"]
 
@@ -41,7 +42,7 @@ def gather(
             worker.tell((division.settings, how))
         line = _Line(division, workers, how, SharedSlots(os.dup(readers.slots)))
         line.fill()
-        empty()  # for which is imported what Parts are added up with
+        ready()  # where readers were not forked of this process
         meanwhile()
         line.run()
         for worker in workers:

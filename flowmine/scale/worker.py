@@ -71,7 +71,7 @@ class _Work:
 
 
 def ready() -> None:
-    """Import what a worker would import when it first adds up, for all that are forked of this process."""
+    """Import what is needed to add up, for this process and all that are forked of it."""
     empty()
 
 

@@ -10,16 +10,20 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from flowmine.edges import COLUMNS
+from flowmine.edges import COLUMNS, Sums
 from flowmine.errors import InputError, UsageError
 from flowmine.ingest import open_flows
+from flowmine.ingest.blocks import Block
+from flowmine.ingest.division import Portion
 from flowmine.ingest.files import find
 from flowmine.ingest.ranges import ranges
+from flowmine.ingest.slots import OwnSlots
 from flowmine.scale import aggregate, processes
-from flowmine.scale.messages import Finished
+from flowmine.scale.messages import Finished, Keyed, Pass, Read
 from flowmine.scale.packing import unpacked
 from tests.bench.peers import scan
 from tests.scale.making import capture, read, told
@@ -212,8 +216,10 @@ def test_a_process_that_dies_is_an_error_that_names_its_input(
 
 _INTERRUPTED = """
 import sys
-from flowmine.edges import COLUMNS
+from flowmine.edges import COLUMNS, Sums
 from flowmine.ingest import open_flows
+from flowmine.ingest.blocks import Block
+from flowmine.ingest.division import Portion
 from flowmine.scale import aggregate
 while True:  # however fast it reads, it is met reading
     aggregate(open_flows(sys.argv[1], columns=COLUMNS), jobs=2)
@@ -277,3 +283,40 @@ def test_no_process_is_no_answer(tmp_path: Path) -> None:
     path.write_bytes(b"".join(_LINES[:10]))
     with pytest.raises(UsageError, match="at least one process"):
         aggregate(open_flows(path, columns=COLUMNS), jobs=0)
+
+
+class _Ends:
+    """A reading of files of one block each, and the other end of every connection to those who read them."""
+
+    def __init__(self) -> None:
+        self.connection, self.told = self, list[object]()
+
+    def portions(self, _: object) -> Iterator[Portion]:
+        """Yield a block and the end of each file."""
+        for place in range(9):
+            yield Portion(2 * place, place, "flows", Block(b"{}\n", 1))
+            yield Portion(2 * place + 1, place, "flows", None)
+
+    def new(self, _: object) -> None:
+        """Tell of no flow that it was read before."""
+
+    def send(self, told: object) -> None:
+        """Take what is told."""
+        self.told.append(told)
+
+    def recv(self) -> Keyed:
+        """Answer what is told, each in turn, but never that it was added up."""
+        reads = [told.portion.number for told in self.told if isinstance(told, Read)]
+        keyed = sum(isinstance(told, Pass) for told in self.told)
+        return Keyed(reads[keyed], None)
+
+
+def test_the_end_of_a_file_holds_up_no_other_file() -> None:
+    """While the first is added up, those behind it are judged, and more are given."""
+    both: Any = _Ends()
+    line = processes._Line(both, [processes._Worker(both)], Sums(), OwnSlots())
+    for _ in range(6):
+        line.fill()
+        line._hear(line._workers[0])
+        line._advance()
+    assert [told.number for told in both.told if isinstance(told, Pass)] == [0, 2, 4, 6, 8, 10]
