@@ -3,7 +3,7 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -21,6 +21,9 @@ __all__ = ["gather"]
 
 _AHEAD = 2
 """Portions that a worker has to read at a time: one that it reads, and one that waits."""
+_BEHIND = 3
+"""How much nicer workers are that read what is inflated for them: as many as there are cores want, with this process, more
+than there are, and with equal shares all would wait for who inflates."""
 
 
 def gather(
@@ -65,6 +68,7 @@ class _Worker:
         self.reads: deque[Portion] = deque()
         self.unread: set[int] = set()
         """Numbers of those of which nothing was heard yet."""
+        self._is_behind = False
 
     @property
     def socket(self) -> Any:
@@ -83,6 +87,15 @@ class _Worker:
         """Return the next answer. Raise InputError where the process died."""
         with self._alive():
             return self._reader.connection.recv()
+
+    def step_behind(self) -> None:
+        """Let this process come first where both want a core."""
+        if self._is_behind or not hasattr(os, "setpriority"):
+            return
+        self._is_behind = True
+        with suppress(OSError):  # it died, which is told when it is to be heard
+            own = os.getpriority(os.PRIO_PROCESS, 0)
+            os.setpriority(os.PRIO_PROCESS, self._reader.process.pid, own + _BEHIND)
 
     @contextmanager
     def _alive(self) -> Iterator[None]:
@@ -144,6 +157,7 @@ class _Line:
         if portion.is_elsewhere:
             self._readers[portion.number] = worker
             if isinstance(portion.content, Slot):
+                worker.step_behind()
                 self._lent[portion.number] = portion.content
             worker.tell(Read(portion))
         return True
