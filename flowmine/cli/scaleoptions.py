@@ -89,7 +89,7 @@ def start_readers(ctx: click.Context) -> None:
     size = known_early(ctx.params.get("inputs") or ())
     jobs = ctx.params["jobs"] or worth(size)
     if size is not None and jobs > 1:
-        ctx.meta[_KEY] = ctx.with_resource(Readers(jobs, compiled=worth_compiling(size, jobs)))
+        ctx.meta[_KEY] = ctx.with_resource(Readers(jobs - 1, compiled=worth_compiling(size, jobs)))
 
 
 def started_readers() -> "Readers | None":

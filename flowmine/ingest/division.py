@@ -114,6 +114,13 @@ class Portion:
         """Whether any `Reader` may read it; others are for the `Division` itself."""
         return isinstance(self.content, Range | Slot | Zipped | Block | Unreadable | Group)
 
+    @property
+    def size(self) -> int:
+        """How many bytes of lines it has, of a file or slot; 0 where that is not known."""
+        if isinstance(self.content, Range):
+            return self.content.end - self.content.start
+        return self.content.length if isinstance(self.content, Slot) else 0
+
 
 @dataclass(slots=True)
 class Share:

@@ -28,7 +28,7 @@ _TOLD_TOGETHER = 48 << 20
 """Bytes of all inputs together that are held to be told to readers."""
 _RANGE = 8
 """Blocks in a range of an input alone."""
-_SLOT = 3
+_SLOT = 2
 """Blocks in a slot of an input alone: the fewer, the more is told to readers; the more, the more memory slots take."""
 _RANGE_OF_MANY = 16 << 20
 """Bytes in a range of one of several inputs: more than exporters write before they begin the next file."""
@@ -101,7 +101,7 @@ def _blocks(one: Input, size: int, want: Want, count: int) -> Iterator[Piece]:
         size = min(size * _BLOCKS_OF_MANY, _TOLD_TOGETHER // min(count, _MOST_OPEN))
     if want.slots is not None and one.format.name == "json":
         lent = slots(one, size * (_SLOT if count == 1 else 1), want.slots, alone=count == 1)
-        return ahead(lent, 1) if few and one.compressed else lent
+        return ahead(lent, 1) if few and one.compressed and want.slots.beside else lent
     blocks = one.format.blocks(one.content(size, in_thread=few), size, one.written)
     return _taken_apart(blocks) if want.stretches else blocks
 

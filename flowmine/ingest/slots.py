@@ -47,8 +47,9 @@ class Slot:
 class Slots(ABC):
     """As many slots as are in use at a time."""
 
-    def __init__(self) -> None:
-        """Have no slot yet."""
+    def __init__(self, *, beside: bool) -> None:
+        """Have no slot yet; ``beside`` is whether what is compressed is inflated in a thread, with a core for it."""
+        self.beside = beside
         self._free: deque[int] = deque()
         self._count = 0
 
@@ -79,9 +80,9 @@ class Slots(ABC):
 class SharedSlots(Slots):
     """The slots of one file, which all processes read that have its descriptor."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, beside: bool = False) -> None:
         """Use an empty file, open to be read and written; it is closed when nobody uses the slots any more."""
-        super().__init__()
+        super().__init__(beside=beside)
         self._descriptor = descriptor
         weakref.finalize(self, os.close, descriptor)
         self._rooms: dict[int, mmap.mmap] = {}
@@ -123,7 +124,7 @@ class OwnSlots(Slots):
 
     def __init__(self) -> None:
         """Have no slot yet."""
-        super().__init__()
+        super().__init__(beside=True)
         self._own: dict[int, bytearray] = {}
 
     def room(self, number: int, size: int) -> bytearray:

@@ -1,9 +1,14 @@
-"""Read a source with several processes: the same portions, in the same order, with the same answer as one."""
+"""Read a source with several processes: the same portions, in the same order, with the same answer as one.
+
+This process is one of them. It inflates what is compressed, for all, tells repeated flows, and while the others have
+enough to read, it reads too: with one process more than cores, those that read would wait for who feeds them.
+"""
 
 import os
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -15,15 +20,17 @@ from flowmine.scale.alone import add_own
 from flowmine.scale.messages import Done, Failed, Finish, Finished, Keyed, Pass, Read
 from flowmine.scale.packing import unpacked
 from flowmine.scale.readers import Reader, Readers
-from flowmine.scale.worker import ready
+from flowmine.scale.worker import Work, ready
 
 __all__ = ["gather"]
 
-_AHEAD = 2
-"""Portions that a worker has to read at a time: one that it reads, and one that waits."""
-_BEHIND = 3
-"""How much nicer workers are that read what is inflated for them: as many as there are cores want, with this process, more
-than there are, and with equal shares all would wait for who inflates."""
+_AHEAD, _MOST_AHEAD = 2, 4
+"""Portions that another process has to read at a time, at least and at most: the one that it reads, and those that wait."""
+_ENOUGH = 64 << 20
+"""Bytes of them that are enough, for as long as this process takes to read a portion itself."""
+
+_FEW = 3
+"""Processes that leave none of the cores to a thread that inflates: with more of them inflating is all that one can do."""
 
 
 def gather(
@@ -33,24 +40,26 @@ def gather(
     started: Readers | None = None,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Parts:
-    """Return what a source adds up to, read by ``jobs`` processes: those ``started`` before, if they are as many.
+    """Return what a source adds up to, read by ``jobs`` processes: this one, and those ``started`` before, if they are enough.
 
     ``meanwhile`` is called once while they read. Raise as `flowmine.ingest.source.Source.batches`; InputError naming the
     input where a process died; Undividable where only one process can read the inputs.
     """
-    taken = started if started is not None and started.waiting == jobs else None
-    with taken or Readers(jobs, compiled=division.settings.compiled) as readers:
-        workers = [_Worker(reader) for reader in readers.take()]
-        for worker in workers:
-            worker.tell((division.settings, how))
-        line = _Line(division, workers, how, SharedSlots(os.dup(readers.slots)))
-        line.fill()
+    others = jobs - 1
+    taken = started if started is not None and started.waiting == others else None
+    with taken or Readers(others, compiled=division.settings.compiled) as readers:
+        there = [_There(reader) for reader in readers.take()]
+        for other in there:
+            other.tell((division.settings, how))
+        slots = SharedSlots(os.dup(readers.slots), beside=jobs > _FEW)
         ready()  # where readers were not forked of this process
+        line = _Line(division, there, _Here(Work(division.settings, how, slots)), how, slots)
+        line.fill()
         meanwhile()
         line.run()
-        for worker in workers:
+        for worker in line.workers:
             worker.tell(Finish())
-        found = [worker.hear() for worker in workers]
+        found = [worker.hear() for worker in line.workers]
         for one in found:
             if isinstance(one, Failed):
                 raise one.error
@@ -59,16 +68,43 @@ def gather(
         return how.of(line.own.parts(), *parts)
 
 
-class _Worker:
-    """A process, and what it was told to read."""
+class _Worker(ABC):
+    """Who reads portions, and what it was told to read."""
+
+    def __init__(self) -> None:
+        """Have nothing to read yet."""
+        self.reads: deque[Portion] = deque()
+        self.unread: dict[int, int] = {}
+        """Of those of which nothing was heard yet, by their numbers, the bytes; none where they are not known."""
+
+    def give(self, portion: Portion) -> None:
+        """Tell it to read a portion. Raise InputError where it died."""
+        self.reads.append(portion)
+        self.unread[portion.number] = portion.size
+        self.tell(Read(portion))
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether it will be busy for a while."""
+        count = len(self.unread)
+        return count >= _MOST_AHEAD or (count >= _AHEAD and sum(self.unread.values()) >= _ENOUGH)
+
+    @abstractmethod
+    def tell(self, told: object) -> None:
+        """Send a message. Raise InputError where it died."""
+
+    @abstractmethod
+    def hear(self) -> Any:
+        """Return the next answer. Raise InputError where it died."""
+
+
+class _There(_Worker):
+    """Another process."""
 
     def __init__(self, reader: Reader) -> None:
         """Talk to a process that was started."""
+        super().__init__()
         self._reader = reader
-        self.reads: deque[Portion] = deque()
-        self.unread: set[int] = set()
-        """Numbers of those of which nothing was heard yet."""
-        self._is_behind = False
 
     @property
     def socket(self) -> Any:
@@ -76,26 +112,12 @@ class _Worker:
         return self._reader.connection
 
     def tell(self, told: object) -> None:
-        """Send a message. Raise InputError where the process died."""
-        if isinstance(told, Read):
-            self.reads.append(told.portion)
-            self.unread.add(told.portion.number)
         with self._alive():
             self._reader.connection.send(told)
 
     def hear(self) -> Any:
-        """Return the next answer. Raise InputError where the process died."""
         with self._alive():
             return self._reader.connection.recv()
-
-    def step_behind(self) -> None:
-        """Let this process come first where both want a core."""
-        if self._is_behind or not hasattr(os, "setpriority"):
-            return
-        self._is_behind = True
-        with suppress(OSError):  # it died, which is told when it is to be heard
-            own = os.getpriority(os.PRIO_PROCESS, 0)
-            os.setpriority(os.PRIO_PROCESS, self._reader.process.pid, own + _BEHIND)
 
     @contextmanager
     def _alive(self) -> Iterator[None]:
@@ -109,11 +131,33 @@ class _Worker:
             ) from error
 
 
+class _Here(_Worker):
+    """This process, which does what it was told when it is asked for the answer."""
+
+    def __init__(self, work: Work) -> None:
+        """Do so as another process would."""
+        super().__init__()
+        self._work = work
+        self._told: deque[Any] = deque()
+
+    @property
+    def is_told(self) -> bool:
+        """Whether there is something to do."""
+        return bool(self._told)
+
+    def tell(self, told: object) -> None:
+        self._told.append(told)
+
+    def hear(self) -> Any:
+        return self._work.answer(self._told.popleft())
+
+
 class _Line:
     """The portions under way, in order: which are judged for repeated flows, and which are joined."""
 
-    def __init__(self, division: Division, workers: list[_Worker], how: Sums, slots: Slots) -> None:
-        self._division, self._workers, self._slots = division, workers, slots
+    def __init__(self, division: Division, there: list[_There], here: _Here, how: Sums, slots: Slots) -> None:
+        self._division, self._there, self._here, self._slots = division, there, here, slots
+        self.workers: list[_Worker] = [here, *there]
         self._portions: Iterator[Portion] = division.portions(slots)
         self._more = True
         self._lent: dict[int, Slot] = {}
@@ -135,16 +179,21 @@ class _Line:
         while self._more or self._unjoined:
             self.fill()
             if self._unjoined and not self._advance():
-                by_socket = {worker.socket: worker for worker in self._workers}
-                for socket in wait(list(by_socket)):
+                by_socket = {worker.socket: worker for worker in self._there}
+                heard = wait(list(by_socket), timeout=0 if self._here.is_told else None)
+                for socket in heard:
                     self._hear(by_socket[socket])
+                if not heard:
+                    self._hear(self._here)
 
     def _has_room(self) -> bool:
-        return len(self._unjudged) < 2 * _AHEAD * len(self._workers)
+        return len(self._unjudged) < _MOST_AHEAD * len(self.workers)
 
     def _free(self) -> _Worker | None:
-        least = min(self._workers, key=lambda worker: (len(worker.unread), len(worker.reads)))
-        return least if len(least.unread) < _AHEAD else None
+        least = min(self._there, key=lambda worker: (len(worker.unread), len(worker.reads)))
+        if not least.has_enough:
+            return least
+        return None if self._here.unread else self._here
 
     def _give(self, worker: _Worker) -> bool:
         """Give a worker the next portion; tell whether there was one."""
@@ -157,15 +206,14 @@ class _Line:
         if portion.is_elsewhere:
             self._readers[portion.number] = worker
             if isinstance(portion.content, Slot):
-                worker.step_behind()
                 self._lent[portion.number] = portion.content
-            worker.tell(Read(portion))
+            worker.give(portion)
         return True
 
     def _hear(self, worker: _Worker) -> None:
         answer = worker.hear()
         self._answers[answer.number] = answer
-        worker.unread.discard(answer.number)
+        worker.unread.pop(answer.number, None)
         if slot := self._lent.pop(answer.number, None):
             self._slots.give_back(slot.number)
         if not isinstance(answer, Keyed):

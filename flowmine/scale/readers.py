@@ -164,8 +164,8 @@ class _Fork:
 class Readers:
     """Processes that wait to be told what to read, for one reading; a context that leaves none of them behind."""
 
-    def __init__(self, jobs: int, *, compiled: "Compiled" = "no") -> None:
-        """Start ``jobs`` processes, which will read by compiled code or not."""
+    def __init__(self, others: int, *, compiled: "Compiled" = "no") -> None:
+        """Start so many other processes, which will read by compiled code or not."""
         with ExitStack() as stack:
             self.slots = _nameless()
             """A file that all of them have; for `flowmine.ingest.slots.SharedSlots`."""
@@ -174,7 +174,7 @@ class Readers:
                 import_module(_SHARED).ready()
                 import_module(_WHICH).load(compiled)
             with _deaf(signal.SIGINT):  # which they never hear, from their first moment on: this one does
-                self._each = [stack.enter_context(Reader(self.slots)) for _ in range(jobs)]
+                self._each = [stack.enter_context(Reader(self.slots)) for _ in range(others)]
             self._stack = stack.pop_all()
 
     def __enter__(self) -> "Readers":

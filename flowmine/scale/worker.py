@@ -13,23 +13,25 @@ What cannot be read is answered with `Failed`.
 
 import signal
 import threading
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
 
 from flowmine.edges import Sum, Sums, empty, telling
 from flowmine.ingest.division import Folds, New, Portion, Reader, Settings, Share
-from flowmine.ingest.slots import SharedSlots
+from flowmine.ingest.slots import SharedSlots, Slots
 from flowmine.scale.messages import Done, Failed, Finish, Finished, Keyed, Pass, Read
 from flowmine.scale.packing import packed
 
-__all__ = ["main", "ready"]
+__all__ = ["Work", "main", "ready"]
 
 
-class _Work:
+class Work:
     """The portions of one worker."""
 
-    def __init__(self, settings: Settings, how: Sums, slots: SharedSlots) -> None:
+    def __init__(self, settings: Settings, how: Sums, slots: Slots) -> None:
+        """Read as the settings say and add up as ``how`` says; ``slots`` have what is in slots."""
         self._reader = Reader(settings, telling, slots)
         self._held: dict[int, tuple[Share, Folds]] = {}
         self._sum = Sum(how)
@@ -82,19 +84,21 @@ def main(descriptor: int, slots: int) -> None:
     )  # the other end is interrupted as well, and closes the socket
     connection: Any = Connection(descriptor)
     inbox: SimpleQueue[Any] = SimpleQueue()
+    outbox: SimpleQueue[Any] = SimpleQueue()
     threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()
     begin = inbox.get()
     if begin is None:
         return
+    speaking = threading.Thread(target=_speak, args=(connection, outbox), daemon=True)
+    speaking.start()
     settings, how = begin
-    work = _Work(settings, how, SharedSlots(slots))
+    work = Work(settings, how, SharedSlots(slots))
     while (told := inbox.get()) is not None:
-        try:
-            connection.send(work.answer(told))
-        except OSError:
-            return
+        outbox.put(work.answer(told))
         if isinstance(told, Finish):  # while the other end goes on, this process is taken down
-            return
+            break
+    outbox.put(None)
+    speaking.join()
 
 
 def _listen(connection: Any, inbox: "SimpleQueue[Any]") -> None:
@@ -104,3 +108,10 @@ def _listen(connection: Any, inbox: "SimpleQueue[Any]") -> None:
             inbox.put(connection.recv())
     except (EOFError, OSError):
         inbox.put(None)
+
+
+def _speak(connection: Any, outbox: "SimpleQueue[Any]") -> None:
+    """Send whatever there is to tell, while this process works on: the other end may be busy. None is the end."""
+    with suppress(OSError):  # it is gone, which `_listen` hears
+        while (told := outbox.get()) is not None:
+            connection.send(told)

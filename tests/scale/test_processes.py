@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -146,15 +146,15 @@ def test_a_scan_stays_under_the_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path = tmp_path / "scan.jsonl"
     path.write_text("".join(f"{line}\n" for line in scan(7000)))
     sent: list[int] = []
-    hear = processes._Worker.hear
+    for kind in (processes._Here, processes._There):
 
-    def weighed(worker: processes._Worker) -> object:
-        answer = hear(worker)
-        if isinstance(answer, Finished):
-            sent.append(unpacked(answer.parts).rows.num_rows)
-        return answer
+        def weighed(worker: Any, hear: Callable[[Any], object] = kind.hear) -> object:
+            answer = hear(worker)
+            if isinstance(answer, Finished):
+                sent.append(unpacked(answer.parts).rows.num_rows)
+            return answer
 
-    monkeypatch.setattr(processes._Worker, "hear", weighed)
+        monkeypatch.setattr(kind, "hear", weighed)
     made = []
     for jobs in (1, 2):
         source = open_flows(path, columns=COLUMNS)
@@ -197,16 +197,16 @@ def test_a_process_that_dies_is_an_error_that_names_its_input(
     """Killed from outside, as for want of memory: no answer, no process left, and what to do."""
     path = tmp_path / "flows.jsonl"
     path.write_bytes(b"".join(_LINES))
-    begun: list[processes._Worker] = []
-    tell = processes._Worker.tell
+    told_of: list[object] = []
+    tell = processes._There.tell
 
-    def killed(worker: processes._Worker, told: object) -> None:
-        begun.append(worker)
-        if len(begun) == 7:
+    def killed(worker: processes._There, told: object) -> None:
+        told_of.append(told)
+        if len(told_of) == 4:
             os.kill(worker._reader.process.pid, signal.SIGKILL)
         tell(worker, told)
 
-    monkeypatch.setattr(processes._Worker, "tell", killed)
+    monkeypatch.setattr(processes._There, "tell", killed)
     with pytest.raises(
         InputError, match=r"flows\.jsonl: the process that read it died \(killed by signal 9\)"
     ):
@@ -222,7 +222,7 @@ from flowmine.ingest.blocks import Block
 from flowmine.ingest.division import Portion
 from flowmine.scale import aggregate
 while True:  # however fast it reads, it is met reading
-    aggregate(open_flows(sys.argv[1], columns=COLUMNS), jobs=2)
+    aggregate(open_flows(sys.argv[1], columns=COLUMNS), jobs=3)
 """
 
 
@@ -314,9 +314,11 @@ class _Ends:
 def test_the_end_of_a_file_holds_up_no_other_file() -> None:
     """While the first is added up, those behind it are judged, and more are given."""
     both: Any = _Ends()
-    line = processes._Line(both, [processes._Worker(both)], Sums(), OwnSlots())
+    there, here = processes._There(both), processes._Here(both)
+    here.unread[-1] = 0  # this process has something else to do
+    line = processes._Line(both, [there], here, Sums(), OwnSlots())
     for _ in range(6):
         line.fill()
-        line._hear(line._workers[0])
+        line._hear(there)
         line._advance()
     assert [told.number for told in both.told if isinstance(told, Pass)] == [0, 2, 4, 6, 8, 10]

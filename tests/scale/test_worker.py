@@ -12,7 +12,7 @@ from flowmine.errors import InputError
 from flowmine.ingest import open_flows
 from flowmine.ingest.slots import SharedSlots
 from flowmine.scale.messages import Done, Failed, Finish, Keyed, Pass, Read
-from flowmine.scale.worker import _Work
+from flowmine.scale.worker import Work
 from tests.scale.making import capture
 
 
@@ -30,7 +30,7 @@ def test_what_fails_after_reading_is_answered(
     division = open_flows(path, columns=COLUMNS).divided()
     assert division is not None
     with tempfile.TemporaryFile() as file:
-        work = _Work(division.settings, Sums(), SharedSlots(os.dup(file.fileno())))
+        work = Work(division.settings, Sums(), SharedSlots(os.dup(file.fileno())))
         portion = next(division.portions())
         monkeypatch.setattr("flowmine.ingest.columns.Builder.fold", _refuse)
         monkeypatch.setattr("flowmine.ingest.waiting._ENOUGH", 1 if at_once else 1 << 15)
