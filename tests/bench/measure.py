@@ -40,6 +40,13 @@ def measure(module: str, function: str, *arguments: str, cores: set[int] | None 
 
 def report(function: Callable[..., Any], arguments: list[str]) -> None:
     """Time the call and print what `measure` reads."""
+    started = 0
+
+    def count(event: str, _: tuple[Any, ...]) -> None:
+        nonlocal started
+        started += event == "os.fork"
+
+    sys.addaudithook(count)
     start = time.perf_counter()
     returned = function(*arguments)
     seconds = time.perf_counter() - start
@@ -47,5 +54,6 @@ def report(function: Callable[..., Any], arguments: list[str]) -> None:
     own, child = (
         resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
-    peak = (own + (os.cpu_count() or 1) * child) * unit
+    others = started or os.cpu_count() or 1  # who starts them in another way has one for each core
+    peak = (own + others * child) * unit
     print(json.dumps({"seconds": seconds, "peak": peak, "returned": returned}))
