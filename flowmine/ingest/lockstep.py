@@ -28,7 +28,7 @@ _TOLD_TOGETHER = 48 << 20
 """Bytes of all inputs together that are held to be told to readers."""
 _RANGE = 8
 """Blocks in a range of an input alone."""
-_SLOT = 2
+_SLOT = 3
 """Blocks in a slot of an input alone: the fewer, the more is told to readers; the more, the more memory slots take."""
 _RANGE_OF_MANY = 16 << 20
 """Bytes in a range of one of several inputs: more than exporters write before they begin the next file."""

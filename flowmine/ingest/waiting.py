@@ -11,8 +11,8 @@ from flowmine.ingest.stretchrows import StretchRows
 
 __all__ = ["Unfolded", "Waiting"]
 
-_ENOUGH = 1 << 15
-"""Flows that are told once together, at least: of more hardly fewer differ."""
+_ENOUGH = 1 << 17
+"""Flows that are told once together, at least: with fewer it takes longer, with more the memory is felt."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from flowmine.scale.worker import Work, ready
 
 __all__ = ["gather"]
 
-_AHEAD, _MOST_AHEAD = 2, 4
+_AHEAD, _MOST_AHEAD = 2, 3
 """Portions that another process has to read at a time, at least and at most: the one that it reads, and those that wait."""
 _ENOUGH = 64 << 20
 """Bytes of them that are enough, for as long as this process takes to read a portion itself."""

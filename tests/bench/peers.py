@@ -50,6 +50,9 @@ def scan(addresses: int) -> Iterator[str]:
 
 def read(path: str, most: str, jobs: str, engine: str) -> dict[str, int]:
     """Read a scan to EDGES with so many peers kept; return the edges, the events folded, and kilobytes at the peak."""
+    from flowmine.arrow import for_commands
+
+    for_commands()
     from flowmine.edges import COLUMNS
     from flowmine.ingest import open_flows
     from flowmine.scale import aggregate
