@@ -15,6 +15,7 @@ import signal
 import threading
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from queue import SimpleQueue
 from typing import Any
 
@@ -94,7 +95,7 @@ def main(descriptor: int, slots: int) -> None:
     settings, how = begin
     work = Work(settings, how, SharedSlots(slots))
     while (told := inbox.get()) is not None:
-        outbox.put(work.answer(told))
+        outbox.put(ForkingPickler.dumps(work.answer(told)))
         if isinstance(told, Finish):  # while the other end goes on, this process is taken down
             break
     outbox.put(None)
@@ -111,7 +112,7 @@ def _listen(connection: Any, inbox: "SimpleQueue[Any]") -> None:
 
 
 def _speak(connection: Any, outbox: "SimpleQueue[Any]") -> None:
-    """Send whatever there is to tell, while this process works on: the other end may be busy. None is the end."""
+    """Send what there is to tell, pickled, while this process works on: the other end may be busy. None is the end."""
     with suppress(OSError):  # it is gone, which `_listen` hears
         while (told := outbox.get()) is not None:
-            connection.send(told)
+            connection.send_bytes(told)

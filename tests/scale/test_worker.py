@@ -1,8 +1,12 @@
 """What a worker answers: also what it could not add up is told to whoever asked, and no end of a process."""
 
 import os
+import pickle
+import signal
 import tempfile
+from multiprocessing import Pipe
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
@@ -12,7 +16,7 @@ from flowmine.errors import InputError
 from flowmine.ingest import open_flows
 from flowmine.ingest.slots import SharedSlots
 from flowmine.scale.messages import Done, Failed, Finish, Keyed, Pass, Read
-from flowmine.scale.worker import Work
+from flowmine.scale.worker import Work, main
 from tests.scale.making import capture
 
 
@@ -44,3 +48,18 @@ def test_what_fails_after_reading_is_answered(
             ended = work.answer(Finish())
             assert isinstance(ended, Failed)
             assert (ended.number, str(ended.error)) == (None, "two endpoints have one id")
+
+
+def test_what_cannot_be_told_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for the answer hears that the process died, and does not wait for ever."""
+    monkeypatch.setattr(
+        "flowmine.scale.worker.Work", lambda *_: SimpleNamespace(answer=lambda told: lambda: told)
+    )
+    before = signal.getsignal(signal.SIGINT)
+    ours, theirs = Pipe()
+    with ours, theirs, tempfile.TemporaryFile() as file:
+        ours.send((None, None))
+        ours.send(Finish())
+        with pytest.raises((AttributeError, pickle.PicklingError), match="pickle"):
+            main(os.dup(theirs.fileno()), os.dup(file.fileno()))
+    signal.signal(signal.SIGINT, before)
