@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any
 
-from flowmine.edges import Parts, Sum, Sums
+from flowmine.edges import Parts, Sums
 from flowmine.errors import InputError
 from flowmine.ingest.division import Division, Portion
 from flowmine.ingest.slots import SharedSlots, Slot, Slots
@@ -53,7 +53,7 @@ def gather(
             other.tell((division.settings, how))
         slots = SharedSlots(os.dup(readers.slots), beside=jobs > _FEW)
         ready()  # where readers were not forked of this process
-        line = _Line(division, there, _Here(Work(division.settings, how, slots)), how, slots)
+        line = _Line(division, there, _Here(Work(division.settings, how, slots)), slots)
         line.fill()
         meanwhile()
         line.run()
@@ -65,7 +65,7 @@ def gather(
                 raise one.error
         parts = [unpacked(one.parts) for one in found if isinstance(one, Finished)]
         division.end([one.whole for one in found if isinstance(one, Finished)])
-        return how.of(line.own.parts(), *parts)
+        return how.of(*parts)
 
 
 class _Worker(ABC):
@@ -82,12 +82,6 @@ class _Worker(ABC):
         self.reads.append(portion)
         self.unread[portion.number] = portion.size
         self.tell(Read(portion))
-
-    @property
-    def has_enough(self) -> bool:
-        """Whether it will be busy for a while."""
-        count = len(self.unread)
-        return count >= _MOST_AHEAD or (count >= _AHEAD and sum(self.unread.values()) >= _ENOUGH)
 
     @abstractmethod
     def tell(self, told: object) -> None:
@@ -110,6 +104,12 @@ class _There(_Worker):
     def socket(self) -> Any:
         """What to wait for."""
         return self._reader.connection
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether it will be busy for a while."""
+        count = len(self.unread)
+        return count >= _MOST_AHEAD or (count >= _AHEAD and sum(self.unread.values()) >= _ENOUGH)
 
     def tell(self, told: object) -> None:
         with self._alive():
@@ -138,6 +138,8 @@ class _Here(_Worker):
         """Do so as another process would."""
         super().__init__()
         self._work = work
+        self.sum = work.sum
+        """Takes in what no other may read, too."""
         self._told: deque[Any] = deque()
 
     @property
@@ -155,7 +157,7 @@ class _Here(_Worker):
 class _Line:
     """The portions under way, in order: which are judged for repeated flows, and which are joined."""
 
-    def __init__(self, division: Division, there: list[_There], here: _Here, how: Sums, slots: Slots) -> None:
+    def __init__(self, division: Division, there: list[_There], here: _Here, slots: Slots) -> None:
         self._division, self._there, self._here, self._slots = division, there, here, slots
         self.workers: list[_Worker] = [here, *there]
         self._portions: Iterator[Portion] = division.portions(slots)
@@ -165,8 +167,6 @@ class _Line:
         self._unjoined: deque[Portion] = deque()
         self._answers: dict[int, Keyed | Done | Failed] = {}
         self._readers: dict[int, _Worker] = {}
-        self.own = Sum(how)
-        """What was read here."""
 
     def fill(self) -> None:
         """Give portions to those who have not as many to read as they may have."""
@@ -240,7 +240,7 @@ class _Line:
 
     def _join(self, portion: Portion) -> bool:
         if not portion.is_elsewhere:
-            add_own(self._division, portion, self.own)
+            add_own(self._division, portion, self._here.sum)
             if portion.content is not None:
                 self._unjudged.popleft()
             return True

@@ -35,7 +35,7 @@ class Work:
         """Read as the settings say and add up as ``how`` says; ``slots`` have what is in slots."""
         self._reader = Reader(settings, telling, slots)
         self._held: dict[int, tuple[Share, Folds]] = {}
-        self._sum = Sum(how)
+        self.sum = Sum(how)
 
     def answer(self, told: Read | Pass | Finish) -> Keyed | Done | Failed | Finished:
         """Do what is told."""
@@ -64,12 +64,12 @@ class Work:
     def _finished(self) -> Finished:
         rest, whole = self._reader.end()
         for batch in rest:
-            self._sum.add_flows(batch)
-        return Finished(packed(self._sum.parts()), whole)
+            self.sum.add_flows(batch)
+        return Finished(packed(self.sum.parts()), whole)
 
     def _done(self, number: int, share: Share, folds: Folds, new: New) -> Done:
         for batch in self._reader.passed_on(share, folds, new):
-            self._sum.add_flows(batch)
+            self.sum.add_flows(batch)
         return Done(number, share)
 
 

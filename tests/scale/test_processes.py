@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from flowmine.edges import COLUMNS, Sums
+from flowmine.edges import COLUMNS
 from flowmine.errors import InputError, UsageError
 from flowmine.ingest import open_flows
 from flowmine.ingest.blocks import Block
@@ -216,7 +216,7 @@ def test_a_process_that_dies_is_an_error_that_names_its_input(
 
 _INTERRUPTED = """
 import sys
-from flowmine.edges import COLUMNS, Sums
+from flowmine.edges import COLUMNS
 from flowmine.ingest import open_flows
 from flowmine.ingest.blocks import Block
 from flowmine.ingest.division import Portion
@@ -289,7 +289,7 @@ class _Ends:
     """A reading of files of one block each, and the other end of every connection to those who read them."""
 
     def __init__(self) -> None:
-        self.connection, self.told = self, list[object]()
+        self.connection, self.told, self.sum = self, list[object](), None
 
     def portions(self, _: object) -> Iterator[Portion]:
         """Yield a block and the end of each file."""
@@ -316,7 +316,7 @@ def test_the_end_of_a_file_holds_up_no_other_file() -> None:
     both: Any = _Ends()
     there, here = processes._There(both), processes._Here(both)
     here.unread[-1] = 0  # this process has something else to do
-    line = processes._Line(both, [there], here, Sums(), OwnSlots())
+    line = processes._Line(both, [there], here, OwnSlots())
     for _ in range(6):
         line.fill()
         line._hear(there)
