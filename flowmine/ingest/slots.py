@@ -31,6 +31,8 @@ _STEP = 1 << 22
 """Bytes by which more of a slot is held, so that it need not be made anew for each that holds a little more."""
 _FIRST = 1 << 22
 """Bytes in the first slot that is inflated: each holds at most as much as those before it, so that reading begins soon."""
+_NEAR = 1 << 23
+"""Bytes in a slot that who writes it reads as well: while it does, no other is written."""
 _AT_ONCE = 1 << 20
 """Bytes that are inflated at a time: they stay in a core's own memory until all is done with them."""
 
@@ -50,6 +52,8 @@ class Slots(ABC):
     def __init__(self, *, beside: bool) -> None:
         """Have no slot yet; ``beside`` is whether what is compressed is inflated in a thread, with a core for it."""
         self.beside = beside
+        self.near = False
+        """Whether the next slot is read by the very process that writes it, for which the others wait meanwhile."""
         self._free: deque[int] = deque()
         self._count = 0
 
@@ -63,6 +67,10 @@ class Slots(ABC):
     def give_back(self, number: int) -> None:
         """Let a slot be written again: its content was read."""
         self._free.append(number)
+
+    def size(self, most: int) -> int:
+        """Return how many bytes are to be in the next slot, of as many at most."""
+        return min(most, _NEAR) if self.near else most
 
     @abstractmethod
     def room(self, number: int, size: int) -> mmap.mmap | bytearray:
@@ -173,7 +181,8 @@ def _inflated(one: Input, size: int, into: Slots) -> Generator[Slot, None, int |
         with opened(one.name) as stored, inflating(fileobj=stored) as content:
             straight = getattr(content, "_buffer", content)  # else all is written twice
             while True:
-                room, most = into.room(number, size), min(size, given + _FIRST)
+                wanted = into.size(size)
+                room, most = into.room(number, wanted), min(wanted, given + _FIRST)
                 room[: len(rest)] = rest
                 held = len(rest)
                 while held < most and (
@@ -209,7 +218,7 @@ def _behind(content: Iterator[bytes], given: int) -> Iterator[bytes]:
 
 def _by_line(content: Iterator[bytes], size: int, into: Slots) -> Iterator[Slot]:
     """Do so as `framing.by_line` does. Of a line that is too long, a slot has as much as tells that it is."""
-    number, held, whole, dropping = into.take(), 0, 0, False
+    number, held, whole, dropping, wanted = into.take(), 0, 0, False, into.size(size)
     for piece in content:
         for start in range(0, len(piece), LONGEST):
             chunk = piece if len(piece) <= LONGEST else piece[start : start + LONGEST]
@@ -220,12 +229,12 @@ def _by_line(content: Iterator[bytes], size: int, into: Slots) -> Iterator[Slot]
             cut = chunk.rfind(b"\n") + 1
             whole = held + cut if cut else whole
             held += len(chunk)
-            if whole < size and held <= LONGEST:
+            if whole < wanted and held <= LONGEST:
                 continue
             rest = bytes(into.view(number, held)[whole:]) if whole else b""
             yield _slot(number, whole or held, into)
             dropping = not whole
-            number, held, whole = into.take(), len(rest), 0
+            number, held, whole, wanted = into.take(), len(rest), 0, into.size(size)
             into.write(number, 0, rest)
     if held:
         yield _slot(number, held, into)

@@ -26,8 +26,11 @@ __all__ = ["gather"]
 
 _AHEAD, _MOST_AHEAD = 2, 3
 """Portions that another process has to read at a time, at least and at most: the one that it reads, and those that wait."""
-_ENOUGH = 64 << 20
+_ENOUGH = 40 << 20
 """Bytes of them that are enough, for as long as this process takes to read a portion itself."""
+
+_UNJUDGED, _UNJUDGED_BYTES = 8, 192 << 20
+"""Portions for each process that are given and not yet judged, and bytes of them, at most: what is read of them is held."""
 
 _FEW = 3
 """Processes that leave none of the cores to a thread that inflates: with more of them inflating is all that one can do."""
@@ -187,7 +190,9 @@ class _Line:
                     self._hear(self._here)
 
     def _has_room(self) -> bool:
-        return len(self._unjudged) < _MOST_AHEAD * len(self.workers)
+        count = len(self.workers)
+        size = sum(portion.size for portion in self._unjudged)
+        return len(self._unjudged) < _UNJUDGED * count and size < _UNJUDGED_BYTES * count
 
     def _free(self) -> _Worker | None:
         least = min(self._there, key=lambda worker: (len(worker.unread), len(worker.reads)))
@@ -197,6 +202,7 @@ class _Line:
 
     def _give(self, worker: _Worker) -> bool:
         """Give a worker the next portion; tell whether there was one."""
+        self._slots.near = worker is self._here
         portion = next(self._portions, None)
         if portion is None:
             return False
