@@ -25,6 +25,7 @@ from flowmine.ingest.kernelwords import (
     ZERO,
     Bytes,
     copy,
+    fetch,
     hash_of,
     inner,
     is_plain,
@@ -39,6 +40,8 @@ __all__ = ["compiled"]
 
 _HEAD, _TIME, _UUID = 95, 30, 36
 """As in `stretches`, whose own numbers, were they changed, would not make numba compile this anew."""
+_AHEAD, _FETCHED = 2048, 1600
+"""How far behind a line's begin bytes are asked for, which then are near when it is their turn, and how many: a line's."""
 _ROW = 9
 """What is found of a line: where it begins, and its last ``}``; the numbers of its five stretches; its two ports."""
 
@@ -328,6 +331,8 @@ def cut(
     kept = text, entries, table, count
     usual = lines = begin = 0
     while begin < length:
+        for step in range(_AHEAD, _AHEAD + _FETCHED, 64):
+            fetch(block, begin + step)
         end, found = _line(block, begin, length, head, kept, rows, usual, scratch)
         if end >= length:
             break

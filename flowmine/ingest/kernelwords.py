@@ -13,6 +13,7 @@ __all__ = [
     "Text",
     "Word",
     "copy",
+    "fetch",
     "hash_of",
     "inner",
     "is_plain",
@@ -73,6 +74,21 @@ def _put_word(_: Any, block: Any, place: Any, word: Any) -> Any:
         return context.get_dummy_value()
 
     return types.none(block, types.int64, types.uint64), build
+
+
+@intrinsic
+def fetch(_: Any, block: Any, place: Any) -> Any:
+    """Have the memory at a place brought near; it may lie behind the block."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [values[0].type, number, number, number])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [values[0].type], kind)
+        to_read, to_keep, of_data = number(0), number(3), number(1)
+        builder.call(prefetch, [builder.gep(values[0], [values[1]]), to_read, to_keep, of_data])
+        return context.get_dummy_value()
+
+    return types.none(block, types.int64), build
 
 
 @inner
