@@ -8,7 +8,7 @@ parse of pysimdjson. The fastest of ``--runs`` counts. What is not installed is 
 
 import importlib.util
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -87,15 +87,23 @@ class Result:
 
 
 @click.command(help=__doc__)
-@click.option("--flows", default=500_000, show_default=True, help="Events of the capture.")
+@click.option("--flows", default=2_000_000, show_default=True, help="Events of the capture.")
 @click.option("--rate", default=RATE, show_default=True, help="Events a second of the capture.")
 @click.option("--runs", default=3, show_default=True, help="Runs of each; the fastest counts.")
 @click.option(
-    "--growth", default=10, show_default=True, help="How many times larger a second capture is; 0 = none."
+    "--small",
+    default=500_000,
+    show_default=True,
+    help="Events of the smaller of two captures, to be compared.",
+)
+@click.option(
+    "--growth", default=10, show_default=True, help="How many times larger the other one is; 0 = none."
 )
 @click.option("--only", multiple=True, help="Contenders whose title has this text in it.")
 @click.option("--markdown", is_flag=True, help="Also print the table as the README has it.")
-def main(flows: int, rate: int, runs: int, growth: int, only: tuple[str, ...], markdown: bool) -> None:
+def main(
+    flows: int, rate: int, runs: int, small: int, growth: int, only: tuple[str, ...], markdown: bool
+) -> None:
     """Print the table, the ratios, and how time and memory grow."""
     click.echo(f"{cores_of()} cores; seconds, flows/s, MB/s of JSON, MB of memory (of all its processes)")
     chosen = [
@@ -113,7 +121,7 @@ def main(flows: int, rate: int, runs: int, growth: int, only: tuple[str, ...], m
     if markdown:
         _markdown(flows, results)
     if growth:
-        _grow(fastest, flows, growth, {one: results[one.title] for one in chosen if one in (_ONE, _ALL)})
+        _grow(fastest, small, growth, [one for one in chosen if one in (_ONE, _ALL)])
 
 
 def _fastest(one: Contender, flows: int, rate: int, runs: int) -> Result:
@@ -171,12 +179,14 @@ def _markdown(flows: int, results: dict[str, Result]) -> None:
 
 
 def _grow(
-    fastest: Callable[[Contender, int], Result], flows: int, times: int, results: dict[Contender, Result]
+    fastest: Callable[[Contender, int], Result], flows: int, times: int, chosen: Sequence[Contender]
 ) -> None:
-    click.echo(f"{times} times the flows:")
+    click.echo(f"{flows * times:,} flows beside {flows:,}:")
     found: dict[Contender, Result] = {}
-    for one, small in results.items():
+    for one in chosen:
+        small = fastest(one, flows)
         found[one] = large = fastest(one, flows * times)
+        click.echo(small.line(one.title))
         click.echo(large.line(one.title))
         seconds, peak = large.got.seconds / small.got.seconds, large.got.peak / small.got.peak
         click.echo(f"  {seconds:.2f} times the time, {peak:.2f} times the memory")
