@@ -186,6 +186,33 @@ def test_slots_hold_every_line_once_and_are_used_again(tmp_path: Path, kind: str
     assert of.take() < 2
 
 
+@pytest.mark.parametrize("kind", ["gzip", "gzip, damaged", "zstd"])
+def test_slots_that_who_writes_them_reads_are_small(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    """Every other one is near: no line is lost, doubled or cut for that."""
+    size = 1 << 19
+    monkeypatch.setattr("flowmine.ingest.slots._NEAR", size // 8)
+    monkeypatch.setattr("flowmine.ingest.slots._FIRST", size)
+    monkeypatch.setattr("flowmine.ingest.compression._GATHERED", 1)
+    path, of = tmp_path / "flows", SharedSlots(_file())
+    path.write_bytes(_STORED[kind])
+    one, again = Input(str(path), path), Input(str(path), path)
+    for each in (one, again):
+        each.recognise(in_folder=False)
+    found, rest = [], slots(again, size, of, alone=True)
+    while (slot := next(rest, None)) is not None:
+        assert isinstance(slot, Slot)
+        found.append((of.near, bytes(of.view(slot.number, slot.length))))
+        of.give_back(slot.number)
+        of.near = not of.near
+    assert b"".join(one.content(size)) == b"".join(text for _, text in found)
+    assert all(text.endswith(b"\n") for _, text in found[:-1])
+    near, far = ([len(text) for is_near, text in found[:-1] if is_near is kind] for kind in (True, False))
+    assert min(len(near), len(far)) > 2
+    assert 2 * max(near) < min(far) or kind == "gzip, damaged"  # which is read again, in larger pieces
+
+
 def test_a_line_that_is_too_long_is_told_and_passed_over(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
