@@ -32,7 +32,7 @@ _STEP = 1 << 22
 _FIRST = 1 << 22
 """Bytes in the first slot that is inflated: each holds at most as much as those before it, so that reading begins soon."""
 _NEAR = 1 << 23
-"""Bytes in a slot that who writes it reads as well: while it does, no other is written."""
+"""Bytes in a slot that who writes it reads as well: while it does, no other is written, unless a thread does so."""
 _AT_ONCE = 1 << 20
 """Bytes that are inflated at a time: they stay in a core's own memory until all is done with them."""
 
@@ -53,7 +53,7 @@ class Slots(ABC):
         """Have no slot yet; ``beside`` is whether what is compressed is inflated in a thread, with a core for it."""
         self.beside = beside
         self.near = False
-        """Whether the next slot is read by the very process that writes it, for which the others wait meanwhile."""
+        """Whether the next slot is read by the very process that writes it."""
         self._free: deque[int] = deque()
         self._count = 0
 
@@ -70,7 +70,7 @@ class Slots(ABC):
 
     def size(self, most: int) -> int:
         """Return how many bytes are to be in the next slot, of as many at most."""
-        return min(most, _NEAR) if self.near else most
+        return min(most, _NEAR) if self.near and not self.beside else most
 
     @abstractmethod
     def room(self, number: int, size: int) -> mmap.mmap | bytearray:

@@ -208,7 +208,7 @@ def test_slots_that_who_writes_them_reads_are_small(
         of.near = not of.near
     assert b"".join(one.content(size)) == b"".join(text for _, text in found)
     assert all(text.endswith(b"\n") for _, text in found[:-1])
-    near, far = ([len(text) for is_near, text in found[:-1] if is_near is kind] for kind in (True, False))
+    near, far = ([len(text) for was, text in found[:-1] if was is wanted] for wanted in (True, False))
     assert min(len(near), len(far)) > 2
     assert 2 * max(near) < min(far) or kind == "gzip, damaged"  # which is read again, in larger pieces
 
