@@ -63,6 +63,7 @@ def capture(
     column, a capture is about a fiftieth of its JSON and read several times as fast; `flowmine help capture` shows how to
     query it with DuckDB or pandas.
     """
+    from flowmine.edges import telling
     from flowmine.ingest.capture import Cut, Recorder
     from flowmine.ingest.captureretain import Retention, parse_retention
     from flowmine.ingest.capturewindow import Folder, manifest_of, serial_of
@@ -84,7 +85,9 @@ def capture(
             feed = Feed(reading.source, cursor, asked=str(selection))
             if feed.other:
                 _say(capture, f"{out} holds a capture of other inputs; this one is added to it")
-            recorder = Recorder(folder, Cut(seconds=window), clock=time.monotonic, redactor=redaction)
+            recorder = Recorder(
+                folder, Cut(seconds=window), telling, clock=time.monotonic, redactor=redaction
+            )
             events = windows_written = 0
             for written in record(feed, recorder, stopped):
                 events, windows_written = written.flows, windows_written + 1

@@ -1,14 +1,17 @@
-"""Work ahead of the reader in a thread: what lets go of Python's lock there costs no time of the decoder."""
+"""Work ahead of the reader in threads: what lets go of Python's lock there costs no time of the decoder."""
 
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Empty, Queue
 from typing import TypeVar
 
-__all__ = ["ahead"]
+__all__ = ["ahead", "each_ahead"]
 
 _WAIT = 0.1
 _Piece = TypeVar("_Piece")
+_Made = TypeVar("_Made")
 
 
 def ahead(chunks: Iterator[_Piece], depth: int = 3) -> Iterator[_Piece]:
@@ -51,3 +54,18 @@ def ahead(chunks: Iterator[_Piece], depth: int = 3) -> Iterator[_Piece]:
     finally:
         stop.set()
         thread.join()
+
+
+def each_ahead(work: Callable[[_Piece], _Made], given: Iterator[_Piece], threads: int = 2) -> Iterator[_Made]:
+    """Yield what ``work`` makes of each piece, in their order, made in threads; its exception is raised here.
+
+    Never more than one for each thread is made or in the making besides what was yielded.
+    """
+    with ThreadPoolExecutor(threads, "flowmine-ahead") as pool:
+        making: deque[Future[_Made]] = deque()
+        for one in given:
+            making.append(pool.submit(work, one))
+            if len(making) > threads:
+                yield making.popleft().result()
+        while making:
+            yield making.popleft().result()

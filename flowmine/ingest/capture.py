@@ -3,7 +3,7 @@
 | file             | holds                                                            |
 |------------------|------------------------------------------------------------------|
 | flows.parquet    | FLOWS, in the order of reading                                   |
-| distinct.parquet | what these have in common (`flowmine.ingest.capturedistinct`)    |
+| distinct.parquet | what these add up to (`flowmine.ingest.capturedistinct`)         |
 | places.parquet   | which of these each event is                                     |
 | endpoints.parquet| ENDPOINTS that are an end of any of them                         |
 | pods.parquet     | PODS of these                                                    |
@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 
 from flowmine.ingest.capturedistinct import distinct
 from flowmine.ingest.capturewindow import Folder, Manifest, Pending
+from flowmine.ingest.folding import Telling
 from flowmine.ledger import Ledger
 from flowmine.schema import ENUMS, FLOWS, NAMES
 
@@ -57,10 +58,17 @@ class Recorder:
     """Writes batches to the windows of a folder, one after the other."""
 
     def __init__(
-        self, folder: Folder, cut: Cut, *, clock: Callable[[], float], redactor: Redactor | None = None
+        self,
+        folder: Folder,
+        cut: Cut,
+        telling: Telling,
+        *,
+        clock: Callable[[], float],
+        redactor: Redactor | None = None,
     ) -> None:
-        """Write to a folder that is entered; ``clock`` counts seconds."""
-        self._folder, self._cut, self._clock, self._redactor = folder, cut, clock, redactor
+        """Write to a folder that is entered; ``telling`` says which events are alike, ``clock`` counts seconds."""
+        self._folder, self._cut, self._telling, self._clock = folder, cut, telling, clock
+        self._redactor = redactor
         self._serial = folder.next_serial()
         self._before = Ledger()
         self._latest = 0
@@ -115,7 +123,7 @@ class Recorder:
             self._pending = Pending(self._folder.path, self._name())
         for start in range(0, max(1, table.num_rows), _ROW_GROUP):
             group = table.slice(start, _ROW_GROUP)
-            shared, places = distinct(group)
+            shared, places = distinct(group, self._telling)
             for name, rows in (("flows", group), ("distinct", shared), ("places", places)):
                 self._pending.write(name, rows)
 

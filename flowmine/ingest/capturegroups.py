@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from operator import le
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowmine.errors import InputError, SchemaError
-from flowmine.ingest.capturedistinct import APART, OF_REQUESTS, PLACES, SEAL, SHARED, seal
-from flowmine.ingest.capturefold import Events
+from flowmine.ingest.capturedistinct import DISTINCT, OF_REQUESTS, OWN, PLACES, SEAL, SHARED, seal
+from flowmine.ingest.capturefold import Summed, of_distinct
 from flowmine.ingest.capturewindow import opened, readable, sound
+from flowmine.ingest.folding import Fold, Folds, Lot
 from flowmine.schema import ENUMS, FLOWS
 
 if TYPE_CHECKING:
@@ -58,16 +59,15 @@ class Groups:
         self._columns = frozenset(columns)
         self._schema = pa.schema([field for field in FLOWS if field.name in columns])
         self._file = opened(window, "flows")
-        self._shared = pa.schema(
-            [field for field in SHARED if field.name in {*columns, "node_name", "is_reply", "tcp_flags"}]
-        )
-        own = {*APART, *self._columns.intersection(OF_REQUESTS)}
-        self._own = pa.schema([field for field in FLOWS if field.name in own])
+        wanted = {*columns, "node_name", *OWN, "last", "repeats"}
+        self._distinct = pa.schema([field for field in DISTINCT if field.name in wanted])
+        self._of_requests = self._columns.intersection(OF_REQUESTS)
+        self._own = pa.schema([field for field in FLOWS if field.name in {*OWN, *self._of_requests}])
 
     @cached_property
     def _beside(self) -> "tuple[pq.ParquetFile, pq.ParquetFile] | None":
         """Return the tables of distinct events and of places, where they are of this FLOWS and suffice."""
-        if not self._columns.issubset((*APART, *OF_REQUESTS, *SHARED.names)):
+        if not self._columns.issubset((*OWN, *OF_REQUESTS, *SHARED.names)):
             return None
         try:
             beside = opened(self.window, "distinct"), opened(self.window, "places")
@@ -111,30 +111,52 @@ class Groups:
             ):
                 yield _whole(conformed(sound(pa.Table.from_batches([batch])), self._schema))
 
-    def events(self, group: Group) -> Events:
-        """Return the events of a row group as they are stored. Raises as `read`."""
-        return self._of_distinct(group) or Events(list(self.read(group)))
+    def folds(self, group: Group) -> Folds:
+        """Return the events of a row group with those alike told once, where that is stored. Raises as `read`."""
+        if group.rows >= _FEW and self._beside is not None:
+            distinct = self._table(self._beside[0], "distinct", group, self._distinct)
+            if distinct.num_rows:
+                return Folds([self._of_distinct(group, distinct)])
+        made, rows = [], 0
+        for batch in self.read(group):
+            made.append(Fold.of_each(batch, np.arange(rows, rows + batch.num_rows)))
+            rows += batch.num_rows
+        return Folds(made)
 
-    def _of_distinct(self, group: Group) -> Events | None:
-        """Return them by way of distinct events; None where the row group has none."""
-        if group.rows < _FEW or self._beside is None:
-            return None
+    def _of_distinct(self, group: Group, distinct: pa.RecordBatch) -> Lot:
+        with readable(self.window, "distinct"):
+            if pc.sum(distinct.column("repeats")).as_py() != group.rows:
+                raise pa.ArrowInvalid("it does not have the events of flows.parquet")
+        if self._of_requests:
+            return self._each(group, distinct)
+        uuids = self._table(self._file, "flows", group, pa.schema([FLOWS.field("uuid")])).column(0)
+        return Summed(distinct, uuids, partial(_each, group))
+
+    def each(self, group: Group) -> Fold:
+        """Return the events of a row group of which distinct ones are stored. Raises as `read`."""
+        assert self._beside is not None
+        return self._each(group, self._table(self._beside[0], "distinct", group, self._distinct))
+
+    def _each(self, group: Group, distinct: pa.RecordBatch) -> Fold:
+        assert self._beside is not None
         place = self._table(self._beside[1], "places", group, PLACES).column("place")
-        if place.null_count == group.rows:
-            return None
-        distinct = self._table(self._beside[0], "distinct", group, self._shared)
         own = self._table(self._file, "flows", group, self._own)
         with readable(self.window, "places"):
             if place.null_count or not len(place) == own.num_rows == group.rows:
                 raise pa.ArrowInvalid("it does not have the events of flows.parquet")
             if pc.max(place).as_py() >= distinct.num_rows:
                 raise pa.ArrowInvalid("it has places that distinct.parquet does not have")
-        return Events([own], distinct, place.to_numpy().astype(np.int64))
+        return of_distinct(place.to_numpy().astype(np.int64), distinct, own)
 
     def _table(self, file: "pq.ParquetFile", name: str, group: Group, schema: pa.Schema) -> pa.RecordBatch:
         with readable(self.window, name):
             table = file.read_row_group(group.number, columns=schema.names, use_threads=False)
             return _whole(conformed(sound(table), schema))
+
+
+def _each(group: Group) -> Fold:
+    """Do as `Groups.each`, in whatever thread: a file is open for one alone."""
+    return Groups(group.window, group.columns).each(group)
 
 
 def _rows(file: "pq.ParquetFile") -> list[int]:

@@ -6,8 +6,10 @@ which flows repeat others, the numbers of lines, the ledger.
 
 import logging
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import count
 from typing import NamedTuple, TypeAlias
 
@@ -18,11 +20,12 @@ import pyarrow as pa
 from flowmine.errors import InputError
 from flowmine.ingest.ahead import ahead
 from flowmine.ingest.blocks import Block, Unreadable
-from flowmine.ingest.capturefold import Events
+from flowmine.ingest.capturefold import Summed
 from flowmine.ingest.capturegroups import Group, Groups
 from flowmine.ingest.captureread import Kept, Stored
 from flowmine.ingest.captureshelf import Shelf
 from flowmine.ingest.columns import Builder
+from flowmine.ingest.dedup import SeenIds
 from flowmine.ingest.files import Input
 from flowmine.ingest.folding import Fold, Folds, Lot, Telling
 from flowmine.ingest.fresh import passed_on, repeatable_keys
@@ -34,7 +37,7 @@ from flowmine.ingest.shapes import decoders, fields_of
 from flowmine.ingest.slots import OwnSlots, Slot, Slots, blocks_in
 from flowmine.ingest.stretchrows import StretchRows
 from flowmine.ingest.waiting import Unfolded, Waiting
-from flowmine.ingest.whichcode import Compiled, cutter, seen_ids
+from flowmine.ingest.whichcode import Compiled, Cut, cutter, seen_ids
 from flowmine.ingest.zipped import Zipped, blocks_of_input
 from flowmine.ledger import Ledger
 from flowmine.schema import FLOWS
@@ -146,32 +149,39 @@ class Reader:
         self._endpoints = Endpoints()
         columns = settings.columns | settings.extra
         self._builder = Builder(columns, self._endpoints, Ledger(), keep_query=settings.keep_query)
-        self._typed, self._cut = decoders(fields_of(columns)), cutter(settings.compiled)
+        self._typed = decoders(fields_of(columns))
         self._schema = pa.schema([field for field in FLOWS if field.name in settings.columns])
-        self._window: Groups | None = None
+        self._open = threading.local()
+        """The ``groups`` of a window that each thread reads: they stay open for the next of them."""
         self._waiting = Waiting(self._builder, telling)
         self._unpassed: list[Folds] = []
         """What was read and not passed on."""
-        self._ready: list[Fold] = []
+        self._ready: list[Fold | Summed] = []
 
-    def begun(self, portion: Portion) -> Events | None:
+    @cached_property
+    def _cut(self) -> Cut:
+        """What cuts lines; compiled code for it is loaded where there are any."""
+        return cutter(self._settings.compiled)
+
+    def begun(self, portion: Portion) -> Folds | None:
         """Return what can be read before the portion's turn, in another thread: the events of a row group. Raises as `read`."""
         group = portion.content
         if not isinstance(group, Group):
             return None
-        if self._window is None or self._window.window != group.window:  # and it stays open for the next
-            self._window = Groups(group.window, group.columns)
-        return self._window.events(group)
+        groups: Groups | None = getattr(self._open, "groups", None)
+        if groups is None or groups.window != group.window:
+            groups = self._open.groups = Groups(group.window, group.columns)
+        return groups.folds(group)
 
-    def read(self, portion: Portion, events: Events | None = None) -> tuple[Share, Folds | None]:
+    def read(self, portion: Portion, folds: Folds | None = None) -> tuple[Share, Folds | None]:
         """Return what a portion tells, and its flows, if there are any. Raises as `source.Source.batches`.
 
-        ``events`` are what it was `begun` with, if it was.
+        ``folds`` are what it was `begun` with, if it was.
         """
         share = Share(Ledger(held=[] if self._settings.logged else None))
-        events = events or self.begun(portion)
-        if events is not None:
-            return share, events.folds(self._telling) if events.own else None
+        folds = folds or self.begun(portion)
+        if folds is not None:
+            return share, folds if folds.lots else None
         self._builder.ledger = share.ledger
         self._make_room()
         lines = Lines(portion.name, self._typed, share.ledger, strict=self._settings.strict, cut=self._cut)
@@ -228,7 +238,7 @@ class Reader:
         if whole is not None:
             share.cut = whole.cut
 
-    def keys(self, flows: Folds | Events | None) -> Keys:
+    def keys(self, flows: Folds | None) -> Keys:
         """Return what to tell repeated flows by."""
         return repeatable_keys(flows.uuids) if flows is not None and self._settings.dedup else None
 
@@ -242,7 +252,7 @@ class Reader:
         for lot in folds.passed_on(new, share.ledger):
             if isinstance(lot, Unfolded):
                 self._waiting.add(lot)
-            elif isinstance(lot, Fold):
+            elif isinstance(lot, Fold | Summed):
                 self._ready.append(lot)
         self._ready += self._waiting.enough()
         self._endpoints.held = bool(self._unpassed or len(self._waiting))
@@ -275,13 +285,17 @@ class Division:
         self.settings = settings
         self._inputs, self._ledger, self._endpoints = inputs, ledger, endpoints
         self._want, self._progress = replace(want, ranges=True, stretches=False), progress
-        self._seen = seen_ids(settings.compiled)
         self._totals = [Share(ledger) for _ in inputs]
         self._kept: list[dict[str, pa.Table]] = []
         self._shelf = Shelf(endpoints, ledger, None, (), self._kept)
         columns = settings.columns | settings.extra
         self._builder = Builder(columns, endpoints, ledger, keep_query=settings.keep_query)
         self._schema = pa.schema([field for field in FLOWS if field.name in settings.columns])
+
+    @cached_property
+    def _seen(self) -> SeenIds:
+        """The keys of flows; compiled code for them is loaded while the first flows are read."""
+        return seen_ids(self.settings.compiled)
 
     @property
     def is_recorded(self) -> bool:

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from flowmine.ingest.fresh import tell_again, tell_passed_on
-from flowmine.ledger import Ledger
+from flowmine.ingest.fresh import tell_again, tell_passed_on, window_of
+from flowmine.ledger import Entry, Ledger
 from flowmine.schema import HOUR, TIME
 
-__all__ = ["Fold", "Folds", "Ints", "Lot", "Mask", "Telling", "firsts"]
+__all__ = ["Fold", "Folds", "Ints", "Lot", "Mask", "Telling", "firsts", "in_order"]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -39,14 +39,16 @@ class Telling(Protocol):
 
 
 class Lot(Protocol):
-    """Some flows of a portion: ``times`` (nanoseconds) and ``uuids`` of each, and ``places``, by which they are in order."""
+    """Some flows of a portion: ``uuids`` of each, and ``places``, by which they are in order."""
 
     @property
     def count(self) -> int:
         """How many flows there are."""
 
     @property
-    def times(self) -> pa.Array: ...
+    def window(self) -> Entry:
+        """How many of them are passed on, and when they were."""
+
     @property
     def uuids(self) -> pa.Array: ...
     @property
@@ -85,6 +87,11 @@ class Fold:
         """How many flows there are."""
         return len(self.rows)
 
+    @property
+    def window(self) -> Entry:
+        """How many there are, and when they were."""
+        return window_of(self.times)
+
     def nodes(self, chosen: Mask) -> pa.Array:
         """Return the emitting nodes of some."""
         return self.different.column("node_name").take(pa.array(self.rows[chosen]))
@@ -104,7 +111,7 @@ class Fold:
             ends = starts
         else:
             times = np.asarray(self.times)
-            order = _in_order(self.rows, times)
+            order = in_order(self.rows, times)
             starts, ends = _runs(self.rows[order], times[order])
         rows, first = self.rows[order[starts]], pa.array(order[starts])
         whole = len(rows) == self.different.num_rows and bool((rows == np.arange(len(rows))).all())
@@ -123,7 +130,7 @@ def firsts(numbers: Ints, count: int) -> Ints:
     return found
 
 
-def _in_order(rows: Ints, times: Ints) -> Ints:
+def in_order(rows: Ints, times: Ints) -> Ints:
     """Return the order of rows and, where these are equal, of times.
 
     Times nearly are in order, and numbers of 16 bits are put in order by counting: together a fifth of `numpy.lexsort`.
@@ -165,6 +172,8 @@ class Folds:
     def uuids(self) -> pa.Array:
         """The uuid of each flow, in the order in which they were read."""
         found = [lot.uuids for lot in self.lots]
+        if not found:
+            return pa.array([], pa.string())
         every, order = found[0] if len(found) == 1 else pa.concat_arrays(found), self._order()
         return every if order is None else every.take(pa.array(order))
 
@@ -184,5 +193,5 @@ class Folds:
                 tell_again(lot.nodes(~mask), ledger)
             lots = [lot.only(mask) for lot, mask in zip(lots, masks, strict=True)]
         for lot in lots:
-            tell_passed_on(lot.times, ledger)
+            tell_passed_on(lot.window, ledger)
         return lots

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowmine.ingest.dedup import keys_of
-from flowmine.ledger import Ledger
+from flowmine.ledger import Entry, Ledger
 
-__all__ = ["passed_on", "repeatable_keys", "tell_again", "tell_passed_on"]
+__all__ = ["passed_on", "repeatable_keys", "tell_again", "tell_passed_on", "window_of"]
 
 
 def repeatable_keys(uuids: pa.Array) -> npt.NDArray[np.uint64] | None:
@@ -21,7 +21,7 @@ def passed_on(batch: pa.RecordBatch, new: npt.NDArray[np.bool_] | None, ledger: 
     if new is not None and not new.all():
         tell_again(batch.column("node_name").filter(pa.array(~new)), ledger)
         batch = batch.filter(pa.array(new))
-    tell_passed_on(batch.column("time").cast(pa.int64()), ledger)
+    tell_passed_on(window_of(batch.column("time").cast(pa.int64())), ledger)
     return batch
 
 
@@ -31,8 +31,13 @@ def tell_again(nodes: pa.Array, ledger: Ledger) -> None:
         ledger.add("duplicate", "uuid", node=node.as_py() or "", count=count.as_py())
 
 
-def tell_passed_on(times: pa.Array, ledger: Ledger) -> None:
-    """Tell the ledger of flows that are passed on, by their times in nanoseconds."""
-    ledger.flows += len(times)
+def window_of(times: pa.Array) -> Entry:
+    """Return how many flows there are, and when they were, by their times in nanoseconds."""
     bounds = pc.min_max(times)
-    ledger.window.add(len(times), bounds["min"].as_py(), bounds["max"].as_py())
+    return Entry(len(times), bounds["min"].as_py(), bounds["max"].as_py())
+
+
+def tell_passed_on(window: Entry, ledger: Ledger) -> None:
+    """Tell the ledger of flows that are passed on: how many there are, and when they were."""
+    ledger.flows += window.count
+    ledger.window.add(window.count, window.first, window.last)

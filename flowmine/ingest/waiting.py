@@ -7,7 +7,9 @@ import pyarrow as pa
 
 from flowmine.ingest.columns import Builder
 from flowmine.ingest.folding import Fold, Ints, Mask, Telling
+from flowmine.ingest.fresh import window_of
 from flowmine.ingest.stretchrows import StretchRows
+from flowmine.ledger import Entry
 
 __all__ = ["Unfolded", "Waiting"]
 
@@ -34,10 +36,10 @@ class Unfolded:
         return self.rows.length
 
     @property
-    def times(self) -> pa.Array:
-        """Of each, nanoseconds."""
+    def window(self) -> Entry:
+        """How many are kept, and when they were."""
         times = self.rows.time.cast(pa.int64())
-        return times if self.kept is None else times.filter(pa.array(self.kept))
+        return window_of(times if self.kept is None else times.filter(pa.array(self.kept)))
 
     @property
     def uuids(self) -> pa.Array:

@@ -1,15 +1,15 @@
 """Read a source with this process alone: its portions one after the other, as others would read them.
 
-Those of recorded captures are begun in a thread, each while those before are added up: Arrow reads them beside Python.
+Those of recorded captures are begun in threads, each while those before are added up: Arrow reads them beside Python.
 One compressed input is inflated in a thread into slots, which are read as a plain file is.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 from flowmine.edges import Parts, Sum, Sums, parts_of, telling
 from flowmine.errors import InputError
-from flowmine.ingest.ahead import ahead
-from flowmine.ingest.capturefold import Events
+from flowmine.ingest.ahead import each_ahead
 from flowmine.ingest.division import Division, Folds, Keys, Portion, Reader, Share
 from flowmine.ingest.slots import OwnSlots, Slot, Slots
 
@@ -45,28 +45,25 @@ def _each(
     division: Division, reader: Reader, slots: Slots | None
 ) -> Iterator[tuple[Portion, tuple[Share, Folds | None, Keys] | InputError | None]]:
     """Yield the portions and what reading each gives; None for those that the division reads."""
-    begun = _begun(division, reader, slots)
-    for portion, events, keys in ahead(begun, 2) if division.is_recorded else begun:
+    portions, begin = division.portions(slots), partial(_begun, reader)
+    for portion, early, keys in each_ahead(begin, portions) if division.is_recorded else map(begin, portions):
         if not portion.is_elsewhere:
             yield portion, None
             continue
         try:
-            share, folds = reader.read(portion, events)
+            share, folds = reader.read(portion, early)
         except InputError as error:
             yield portion, error
             return
         if slots is not None and isinstance(portion.content, Slot):
             slots.give_back(portion.content.number)
-        yield portion, (share, folds, reader.keys(folds) if events is None else keys)
+        yield portion, (share, folds, reader.keys(folds) if early is None else keys)
 
 
-def _begun(
-    division: Division, reader: Reader, slots: Slots | None
-) -> Iterator[tuple[Portion, Events | None, Keys]]:
-    """Yield the portions, and what can be read of them before their turn."""
-    for portion in division.portions(slots):
-        events = reader.begun(portion)
-        yield portion, events, reader.keys(events)
+def _begun(reader: Reader, portion: Portion) -> tuple[Portion, Folds | None, Keys]:
+    """Return a portion, and what can be read of it before its turn."""
+    early = reader.begun(portion)
+    return portion, early, reader.keys(early)
 
 
 def add_own(division: Division, portion: Portion, total: Sum) -> None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flowmine.edges import COLUMNS
+from flowmine.edges import COLUMNS, telling
 from flowmine.ingest import open_flows
 from flowmine.ingest.capture import Cut, Recorder
 from flowmine.ingest.capturewindow import Folder, manifest_of, serial_of
@@ -29,7 +29,7 @@ def capture(given: Path, out: Path) -> None:
     with Folder(out) as folder:
         paths = folder.windows()
         cursor = manifest_of(max(paths, key=serial_of)).cursor if paths else {}
-        recorder = Recorder(folder, Cut(1e9, 2 * ROWS), clock=time.monotonic)
+        recorder = Recorder(folder, Cut(1e9, 2 * ROWS), telling, clock=time.monotonic)
         for _ in record(Feed(open_flows(given, batch_rows=ROWS), cursor), recorder):
             pass
 

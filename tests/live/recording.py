@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from flowmine.edges import COLUMNS, REQUEST_COLUMNS, Edges, aggregate
+from flowmine.edges import COLUMNS, REQUEST_COLUMNS, Edges, aggregate, telling
 from flowmine.ingest import open_flows
 from flowmine.ingest.capture import Cut, Recorder
 from flowmine.ingest.capturewindow import Folder
@@ -30,7 +30,7 @@ def recorded(
     ]
     source = open_flows(*opened, batch_rows=batch_rows)
     with Folder(out) as folder:
-        made = Recorder(folder, Cut(seconds=1e9, events=events), clock=lambda: 0.0, **recorder)
+        made = Recorder(folder, Cut(seconds=1e9, events=events), telling, clock=lambda: 0.0, **recorder)
         return list(record(Feed(source, cursor), made))
 
 

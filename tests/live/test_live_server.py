@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flowmine.edges import COLUMNS, aggregate
+from flowmine.edges import COLUMNS, aggregate, telling
 from flowmine.ingest import open_flows
 from flowmine.ingest.capture import Cut, Recorder
 from flowmine.ingest.capturewindow import Folder, manifest_of, serial_of, windows
@@ -38,7 +38,7 @@ def recording(address: str, out: Path, *, enough: int = COUNT) -> None:
         cursor: dict[str, Any] = manifest_of(max(paths, key=serial_of)).cursor if paths else {}
         source = relay(address, follow=True, batch_rows=300, tick=0.05, resume=cursor.get("relay", {}))
         feed = Feed(source, cursor)
-        recorder = Recorder(folder, Cut(1e9, 600), clock=lambda: 0.0)
+        recorder = Recorder(folder, Cut(1e9, 600), telling, clock=lambda: 0.0)
         for _ in record(feed, recorder, lambda: held + feed.flows >= enough):
             pass
 
@@ -57,7 +57,7 @@ def test_a_crash_loses_the_open_window_and_the_next_run_reads_it_again(tmp_path:
     """The cursor is that of the last finished window, so that what was in the open one comes again."""
     with Replay(events(COUNT), pace=PACE) as server:
         with Folder(tmp_path / "out") as folder:
-            recorder = Recorder(folder, Cut(1e9, 600), clock=lambda: 0.0)
+            recorder = Recorder(folder, Cut(1e9, 600), telling, clock=lambda: 0.0)
             run = record(Feed(relay(server.address, follow=True, batch_rows=300, tick=0.05)), recorder)
             next(run)
             run.close()  # as if killed: the open window is never finished
@@ -111,7 +111,7 @@ def test_windows_of_a_quiet_server_are_cut_by_the_clock(tmp_path: Path) -> None:
     at = iter(range(0, 1 << 30, 40))
     with Replay(events(10)) as server, Folder(tmp_path / "out") as folder:
         source = relay(server.address, follow=True, lasting=1.0, tick=0.05, resume={})
-        recorder = Recorder(folder, Cut(seconds=100.0), clock=lambda: float(next(at)))
+        recorder = Recorder(folder, Cut(seconds=100.0), telling, clock=lambda: float(next(at)))
         for _ in record(Feed(source), recorder):
             pass
     assert all(manifest_of(window).flows for window in windows(tmp_path / "out"))
