@@ -112,7 +112,7 @@ class Cutter:
             return None
         begins, ends, *codes, source, destination = room.rows[:usual].T.copy()
         uuids = room.uuids[:usual].copy() if head == HEAD else None
-        numbers, ports = np.stack(codes).astype(np.int32), Ports(source, destination)
+        numbers, ports = np.stack(codes).astype(np.int32), Ports.of(source, destination)
         return of_lines(data, (begins, ends), room.times[:usual].copy(), uuids, kept, numbers, ports)
 
     def _lines(self, data: bytes | memoryview, length: int, head: int, row: int) -> tuple[int, int]:

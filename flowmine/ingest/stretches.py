@@ -17,8 +17,7 @@ members is an object of these members. Whoever decodes the stretches proves that
 form is left to whoever reads whole lines.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -41,7 +40,6 @@ __all__ = [
     "Texts",
     "cut",
     "has_line_end",
-    "joined",
     "of_lines",
 ]
 
@@ -82,8 +80,13 @@ class Span(NamedTuple):
 class Ports(NamedTuple):
     """The ports read from each ``l4``; -1 where they were left in it."""
 
-    source: npt.NDArray[np.int64]
-    destination: npt.NDArray[np.int64]
+    source: Numbers
+    destination: Numbers
+
+    @classmethod
+    def of(cls, source: Places, destination: Places) -> "Ports":
+        """Return them in half the memory: they are kept longer than all else of a block."""
+        return cls(source.astype(np.int32), destination.astype(np.int32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,40 +106,6 @@ class Stretches:
     ports: Ports
     others: list[Span]
     ends: int
-
-    def only(self, lines: Places) -> "Stretches":
-        """Return some of the lines, but for ``codes``, which stay those of all."""
-        chosen = pa.array(lines)
-        return replace(
-            self,
-            begins=self.begins[lines],
-            times=self.times.take(chosen),
-            uuids=None if self.uuids is None else self.uuids.take(chosen),
-            ports=Ports(self.ports.source[lines], self.ports.destination[lines]),
-        )
-
-
-def joined(blocks: Sequence[Stretches]) -> Stretches | None:
-    """Return the lines of blocks as if of one, but for `Stretches.texts` and ``codes``, which are those of the first.
-
-    None where those of one block have uuids and those of another have not.
-    """
-    first = blocks[0]
-    if len(blocks) == 1:
-        return first
-    uuids = [block.uuids for block in blocks if block.uuids is not None]
-    if len(uuids) not in (0, len(blocks)):
-        return None
-    return replace(
-        first,
-        begins=np.concatenate([block.begins for block in blocks]),
-        times=pa.concat_arrays([block.times for block in blocks]),
-        uuids=pa.concat_arrays(uuids) if uuids else None,
-        ports=Ports(
-            np.concatenate([block.ports.source for block in blocks]),
-            np.concatenate([block.ports.destination for block in blocks]),
-        ),
-    )
 
 
 _AFTER = {kind: b'},"' + key for kind, key in enumerate((b'l4":{', b"sourc", b"desti", b'Type"'), 1)}
@@ -338,7 +307,7 @@ def _overwrite_ports(made: Bytes, words: Words, marks: Places) -> Ports:
     source[rows[usual]], destination[rows[usual]] = first[usual], second[usual]
     for begins, widths in ((at, width), (other, second_width)):
         places.overwrite(made, (begins + widths)[usual], widths[usual])
-    return Ports(source, destination)
+    return Ports.of(source, destination)
 
 
 def _overwrite_cookies(made: Bytes, words: Words, tails: Places, closing: Places) -> None:

@@ -7,9 +7,9 @@ the lines are left to the decoder of whole lines, and so are those without addre
 decoder of whole lines would look at twice.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from flowmine.ingest.folding import Telling, firsts
 from flowmine.ingest.known import Known
 from flowmine.ingest.rows import Bools, Ints, Layer4, Raws, Rows, Tools
 from flowmine.ingest.shapes import Aggregate, Decoders, Layer7
-from flowmine.ingest.stretches import KINDS, Numbers, Stretches, joined
+from flowmine.ingest.stretches import KINDS, Numbers, Ports, Stretches
 from flowmine.ingest.structrows import StructRows
 
 __all__ = ["StretchRows", "decoded"]
@@ -57,7 +57,11 @@ def _decoded(
                 return None
     if owners.get("is_reply", "tail") != owners.get("reply", "tail"):
         return None
-    return StretchRows(stretches, codes, owners, tools, {kind: tools.known[kind] for kind in KINDS})
+    unreadable: list[str] = []
+    own = _Own(times.column(stretches.times, unreadable.append), stretches.uuids, stretches.ports)
+    rows = StretchRows(own, codes, owners, tools, {kind: tools.known[kind] for kind in KINDS})
+    rows.unreadable_times = len(unreadable)
+    return rows
 
 
 def _known(kind: str, tools: Tools) -> Known:
@@ -67,22 +71,46 @@ def _known(kind: str, tools: Tools) -> Known:
     return found
 
 
+class _Own(NamedTuple):
+    """What each line has of its own: event times, texts of uuids (None where there are none), ports."""
+
+    time: pa.Array
+    uuids: pa.StringArray | None
+    ports: Ports
+
+    def only(self, lines: Ints) -> "_Own":
+        """Return that of some of the lines."""
+        chosen = pa.array(lines)
+        uuids = None if self.uuids is None else self.uuids.take(chosen)
+        return _Own(self.time.take(chosen), uuids, Ports(*(ports[lines] for ports in self.ports)))
+
+
+def _joined_own(every: Sequence[_Own]) -> _Own | None:
+    """Return that of lines one after the other; None where some have uuids and others have not."""
+    uuids = [own.uuids for own in every if own.uuids is not None]
+    if len(uuids) not in (0, len(every)):
+        return None
+    ports = Ports(*map(np.concatenate, zip(*(own.ports for own in every), strict=True)))
+    time = pa.concat_arrays([own.time for own in every])
+    return _Own(time, pa.concat_arrays(uuids) if uuids else None, ports)
+
+
 class StretchRows(Rows):
-    """The flows of the lines of one block that are of the usual form."""
+    """The flows of the lines of one block that are of the usual form. Nothing of the block is held."""
 
     def __init__(
         self,
-        stretches: Stretches,
+        own: _Own,
         codes: dict[str, Numbers],
         owners: dict[str, str],
         tools: Tools,
         known: dict[str, Known],
     ) -> None:
-        """Take the stretches, the number of each line's by kind among those known, and the kind in which each field is
-        that any has.
+        """Take what is each line's own, the number of its stretch by kind among those known, and the kind in which each
+        field is that any has.
         """
-        super().__init__(len(stretches.times), tools)
-        self._stretches, self._all_codes, self._owners = stretches, codes, owners
+        super().__init__(len(own.time), tools)
+        self._own, self._all_codes, self._owners = own, codes, owners
         self._known = known
         self._told: set[str] = set()
         self._places = {kind: pa.array(numbers) for kind, numbers in codes.items()}
@@ -92,42 +120,38 @@ class StretchRows(Rows):
         every = [self, *others]
         last = every[-1]
         alike = all(rows._known == last._known for rows in every)
-        stretches = joined([rows._stretches for rows in every]) if alike else None
-        if stretches is None:
+        own = _joined_own([rows._own for rows in every]) if alike else None
+        if own is None:
             return None
         codes = {kind: np.concatenate([rows._all_codes[kind] for rows in every]) for kind in KINDS}
-        found = StretchRows(stretches, codes, last._owners, self.tools, last._known)
-        found.time = pa.concat_arrays([rows.time for rows in every])
-        return found
+        return StretchRows(own, codes, last._owners, self.tools, last._known)
 
     def alike(self, telling: Telling) -> tuple[Rows, Ints]:
         """Return flows that differ in what tells something, and which of them each is."""
-        is_reply = self._spread("is_reply", lambda rows: _tristate(rows.replies), "is_reply in numbers")
-        flags = self._spread("l4", lambda rows: rows.l4.tcp_flags, "tcp_flags")
-        untold = telling.untold(is_reply, flags, self.has("l7"))
-        parts = [
-            known.but_ends[self._all_codes[kind]]
-            for kind, known in self._known.items()
-            if known.but_ends.any()
-        ]
+        which = _numbered(self._told_apart(telling))
+        lines = firsts(which, int(which.max()) + 1)
+        codes = {kind: codes[lines] for kind, codes in self._all_codes.items()}
+        found = StretchRows(self._own.only(lines), codes, self._owners, self.tools, self._known)
+        found.repeats = np.bincount(which)
+        return found, which
+
+    def _told_apart(self, telling: Telling) -> Iterator[Ints]:
+        """Yield numbers, one by one for they are many, of what tells something of each line."""
+        for kind, known in self._known.items():
+            if known.but_ends.any():
+                yield known.but_ends[self._all_codes[kind]]
         for end in ("source", "destination"):
             forms = self._spread(end, partial(self._ends_alike, end=end), f"{end} alike")
+            yield forms[:, 0]
             tells = telling.addresses(forms[:, 1].view(np.uint64), self.has(f"{end}_names"))
             kind = self._kind("IP")
             addresses = self._known[kind].numbers(f"IP.{end}", partial(_addresses, end=end))
-            parts += [forms[:, 0], np.where(tells, addresses[self._all_codes[kind]] + 1, 0)]
-        parts += [telling.ports(*each) + 1 for each in zip(untold, self._stretches.ports, strict=True)]
-        which = _numbered(parts)
-        lines = firsts(which, int(which.max()) + 1)
-        found = StretchRows(
-            self._stretches.only(lines),
-            {kind: codes[lines] for kind, codes in self._all_codes.items()},
-            self._owners,
-            self.tools,
-            self._known,
-        )
-        found.repeats = np.bincount(which)
-        return found, which
+            yield np.where(tells, addresses[self._all_codes[kind]] + 1, 0)
+        is_reply = self._spread("is_reply", lambda rows: _tristate(rows.replies), "is_reply in numbers")
+        flags = self._spread("l4", lambda rows: rows.l4.tcp_flags, "tcp_flags")
+        untold = telling.untold(is_reply, flags, self.has("l7"))
+        for is_untold, ports in zip(untold, self._own.ports, strict=True):
+            yield telling.ports(is_untold, ports.astype(np.int64)) + 1
 
     def _ends_alike(self, rows: StructRows, end: str) -> npt.NDArray[np.int64]:
         """Return of each the first form that says the same, and the id (`Endpoints.alike`)."""
@@ -181,7 +205,7 @@ class StretchRows(Rows):
         """Return a field that is a text, or a list of texts, as its column."""
         if column != "uuid":
             return self._column(column, lambda rows: rows.text(column))
-        uuids = self._stretches.uuids
+        uuids = self._own.uuids
         return pa.nulls(self.length, pa.string()) if uuids is None else uuids
 
     def address(self, field: str) -> pa.Array:
@@ -213,14 +237,10 @@ class StretchRows(Rows):
         """Return the values of an object with few distinct ones as a column."""
         return self._column(field, lambda rows: rows.objects(field), f"{field} read")
 
-    @cached_property
+    @property
     def time(self) -> pa.Array:
         """Event times."""
-
-        def unreadable(_: str) -> None:
-            self.unreadable_times += 1
-
-        return times.column(self._stretches.times, unreadable)
+        return self._own.time
 
     @property
     def reasons(self) -> pa.Array:
@@ -246,7 +266,7 @@ class StretchRows(Rows):
     def l4(self) -> Layer4:
         """Layer 4 of every flow."""
         found = Layer4(*self._spread("l4", lambda rows: np.stack(rows.l4, axis=1)).T)
-        source, destination = self._stretches.ports
+        source, destination = self._own.ports
         return found._replace(
             source_port=np.where(source < 0, found.source_port, source),
             destination_port=np.where(destination < 0, found.destination_port, destination),
@@ -276,9 +296,9 @@ def _addresses(rows: StructRows, end: str) -> list[str | None]:
     return found
 
 
-def _numbered(parts: Sequence[Ints]) -> Ints:
+def _numbered(parts: Iterable[Ints]) -> Ints:
     """Return numbers from 0 on for lines, equal where all the parts, numbers not below 0, are."""
-    total, most = np.zeros(len(parts[0]), np.int64), 1
+    total, most = np.zeros(1, np.int64), 1
     for part in parts:
         count = int(part.max()) + 1
         if most * count > _LARGEST:

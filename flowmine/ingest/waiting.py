@@ -80,12 +80,15 @@ class Waiting:
         return self.folded(lots)
 
     def folded(self, lots: list[Unfolded]) -> list[Fold]:
-        """Return some flows told once, in one fold if that can be. Raises as `Builder.batch`."""
+        """Return some flows told once, in one fold if that can be, and take them off the list: they need not be held.
+
+        Raises as `Builder.batch`.
+        """
         whole = lots[0].rows.joined([lot.rows for lot in lots[1:]]) if lots else None
         if whole is not None:
             places = np.concatenate([lot.places for lot in lots])
             masks = [np.ones(lot.count, bool) if lot.kept is None else lot.kept for lot in lots]
-            lots = [Unfolded(whole, places, np.concatenate(masks))]
+            lots[:] = [Unfolded(whole, places, np.concatenate(masks))]
         return [self._folded(lot) for lot in lots]
 
     def _folded(self, lot: Unfolded) -> Fold:
