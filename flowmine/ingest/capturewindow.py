@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -314,6 +313,8 @@ class Folder:
 
     def put_view(self) -> None:
         """Write the view that joins a capture's tables beside its windows."""
+        from importlib.resources import files
+
         text = files("flowmine").joinpath("ingest", VIEW).read_bytes()
         with _told(self.path):
             write_whole(self.path / VIEW, text)

@@ -9,7 +9,7 @@ from flowmine.edges import gather as gather_inline
 from flowmine.errors import InputError, UsageError
 from flowmine.ingest import Source
 from flowmine.ingest.division import Undividable
-from flowmine.scale import alone, dask, processes
+from flowmine.scale import alone, processes
 from flowmine.scale.readers import Readers, weight, worth, worth_compiling
 
 __all__ = ["aggregate", "gather"]
@@ -84,6 +84,8 @@ def gather(
         _log.debug("to be read by %s of engine %s", wanted, engine)
         try:
             if engine == "dask":
+                from flowmine.scale import dask
+
                 return dask.gather(division, scheduler, jobs, how)
             if wanted > 1:
                 return processes.gather(division, wanted, how, readers, meanwhile)

@@ -121,7 +121,7 @@ def main(
     if markdown:
         _markdown(flows, results)
     if growth:
-        _grow(fastest, small, growth, [one for one in chosen if one in (_ONE, _ALL)])
+        _grow(fastest, small, growth, [one for one in chosen if one in (_ONE, _ALL, _CAPTURE)])
 
 
 def _fastest(one: Contender, flows: int, rate: int, runs: int) -> Result:
@@ -190,8 +190,9 @@ def _grow(
         click.echo(large.line(one.title))
         seconds, peak = large.got.seconds / small.got.seconds, large.got.peak / small.got.peak
         click.echo(f"  {seconds:.2f} times the time, {peak:.2f} times the memory")
-    if _ONE in found and _ALL in found:
-        click.echo(f"  all cores: {found[_ALL].rate / found[_ONE].rate:.2f} times one process")
+    for other, is_what in ((_ALL, "all cores"), (_CAPTURE, "recorded as Parquet")):
+        if _ONE in found and other in found:
+            click.echo(f"  {is_what}: {found[other].rate / found[_ONE].rate:.2f} times one process")
 
 
 if __name__ == "__main__":
