@@ -11,8 +11,12 @@ from flowmine.edges.stored import empty
 
 __all__ = ["Sum", "Sums"]
 
-_FEW, _LEAST_ROWS = 4, 1 << 17
-"""Parts are added up as so many of them wait, or so many rows."""
+_FEW, _ROWS = 2, 1 << 17
+"""Parts that come are added up by themselves as there are so many of them, or more rows than so many."""
+_PENDING = 8
+"""They are added to the sum as there are so many, or they have more rows than it has: each row is so added up but a few
+times, however many there are, and what waits is never more than what it is added to.
+"""
 _FLOWS = 1 << 14
 """Flows that are looked at together, at least: many batches have few."""
 
@@ -60,12 +64,12 @@ class Sum:
     def add(self, parts: Parts) -> None:
         """Add Parts."""
         self._few.append(parts)
-        if len(self._few) < _FEW and sum(one.rows.num_rows for one in self._few) <= _LEAST_ROWS:
+        if len(self._few) < _FEW and sum(one.rows.num_rows for one in self._few) <= _ROWS:
             return
         self._pending.append(self.how.of(*self._few))
         self._few.clear()
         total, *new = (one.rows.num_rows for one in self._pending)
-        if len(new) >= _FEW or sum(new) > max(total, _LEAST_ROWS):
+        if len(new) >= _PENDING or sum(new) > total:
             self._pending = [self.how.of(*self._pending)]
 
     def parts(self) -> Parts:
