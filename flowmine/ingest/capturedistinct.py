@@ -95,10 +95,9 @@ def distinct(flows: pa.Table, telling: Telling) -> tuple[pa.Table, pa.Table]:
 def _alike(flows: pa.Table, telling: Telling) -> Ints | None:
     """Return a number for each event, from 0, the same for those alike; None where that cannot be told."""
     codes = codes_of(flows.select([name for name in SHARED.names if name not in _PORTS]))
-    times = flows["time"].combine_chunks().cast(pa.int64())
-    if codes is None or times.null_count or not flows.num_rows:
+    if codes is None or flows["time"].null_count or not flows.num_rows:
         return None
-    hours = np.asarray(times) // HOUR
+    hours = numbers(flows["time"].combine_chunks(), 0) // HOUR
     hours -= hours.min()
     if hours.max() >= _HOURS:
         return None
@@ -113,7 +112,8 @@ def _alike(flows: pa.Table, telling: Telling) -> Ints | None:
 
 
 def _added_up(flows: pa.Table, rows: Ints) -> pa.Table:
-    times = np.asarray(flows["time"].combine_chunks().cast(pa.int64()))
+    """Return the DISTINCT events, of which each event is the row that ``rows`` says."""
+    times = numbers(flows["time"].combine_chunks(), 0)
     order = in_order(rows, times)
     starts = np.flatnonzero(np.diff(rows[order], prepend=-1))
     ends = np.append(starts, len(rows))[1:] - 1

@@ -14,6 +14,7 @@ from flowmine.ledger import Entry
 __all__ = ["Summed", "of_distinct"]
 
 _CODE = 17
+"""Bits of a number that events of a row group have."""
 
 
 class Summed:

@@ -128,16 +128,16 @@ class Groups:
             if pc.sum(distinct.column("repeats")).as_py() != group.rows:
                 raise pa.ArrowInvalid("it does not have the events of flows.parquet")
         if self._of_requests:
-            return self._each(group, distinct)
+            return self._placed(group, distinct)
         uuids = self._table(self._file, "flows", group, pa.schema([FLOWS.field("uuid")])).column(0)
-        return Summed(distinct, uuids, partial(_each, group))
+        return Summed(distinct, uuids, partial(_opened_again, group))
 
-    def each(self, group: Group) -> Fold:
-        """Return the events of a row group of which distinct ones are stored. Raises as `read`."""
+    def placed(self, group: Group) -> Fold:
+        """Return the events of a row group of which distinct ones are stored, each by its place. Raises as `read`."""
         assert self._beside is not None
-        return self._each(group, self._table(self._beside[0], "distinct", group, self._distinct))
+        return self._placed(group, self._table(self._beside[0], "distinct", group, self._distinct))
 
-    def _each(self, group: Group, distinct: pa.RecordBatch) -> Fold:
+    def _placed(self, group: Group, distinct: pa.RecordBatch) -> Fold:
         assert self._beside is not None
         place = self._table(self._beside[1], "places", group, PLACES).column("place")
         own = self._table(self._file, "flows", group, self._own)
@@ -154,9 +154,9 @@ class Groups:
             return _whole(conformed(sound(table), schema))
 
 
-def _each(group: Group) -> Fold:
-    """Do as `Groups.each`, in whatever thread: a file is open for one alone."""
-    return Groups(group.window, group.columns).each(group)
+def _opened_again(group: Group) -> Fold:
+    """Do as `Groups.placed` in whatever thread: what is open is for one alone."""
+    return Groups(group.window, group.columns).placed(group)
 
 
 def _rows(file: "pq.ParquetFile") -> list[int]:
