@@ -1,6 +1,6 @@
 """What policies would change for recorded connections, one group of them at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -8,6 +8,10 @@ from flowmine.advise.groupends import End
 from flowmine.policy.model import Direction
 
 __all__ = ["Shift", "ShiftKind"]
+
+
+_NAMED = 8
+"""Policies and entries that are named of one change, at most, where it is told in words."""
 
 
 class ShiftKind(StrEnum):
@@ -49,6 +53,14 @@ class Shift:
         sides = zip(self.sides or Direction, self.behind, strict=True)
         return {side: names for side, names in sides if names}
 
+    def named(self) -> str:
+        """Name what `by` names, each once: the first of them, and how many more there are."""
+        return _in_few(tuple(dict.fromkeys(name for names in self.by.values() for name in names)))
+
+    def named_by_side(self) -> Iterator[str]:
+        """Do so of each side."""
+        return (f"{side}: {_in_few(names)}" for side, names in self.by.items())
+
     @property
     def where(self) -> str:
         """Port and protocol, `443/TCP`; of ICMP the type."""
@@ -58,3 +70,8 @@ class Shift:
     def title(self) -> str:
         """Who, to whom, on which port."""
         return f"{self.source.title} to {self.target.title} on {self.where}"
+
+
+def _in_few(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"

@@ -52,7 +52,7 @@ def _message(shift: Shift) -> str:
         f"{shift.events:,} flows {shift.kind}",
         f"at {sides}" if sides else "",
         f"of the requests {requests}" if requests else "",
-        *(f"{side}: {', '.join(names)}" for side, names in shift.by.items()),
+        *shift.named_by_side(),
         *shift.remarks,
     )
     return "; ".join(filter(None, parts))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowmine.cli.display import show_table, write_lines
+from flowmine.cli.display import show_table, write_checks, write_lines
 from flowmine.cli.exitcodes import FailOn, fails_on
 from flowmine.cli.policiesinforce import Agents, Written, agent_options
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flowmine.advise.imagined import Somebody
     from flowmine.edges import Edges
     from flowmine.engine.policyset import PolicySet
+    from flowmine.report.ci import Report
 
 __all__ = ["diff"]
 
@@ -72,7 +73,7 @@ def diff(
     elif output == "md":
         write_lines(diff_markdown(found), out)
     elif output in ("sarif", "junit"):
-        write_lines(_checks(found, output, failing).splitlines(), out)
+        write_checks(_checks(found, failing), output, out)
     elif found:
         show_table(diff_table(found), out)
     told = f"{len(found):,} difference{'s' * (len(found) != 1)}" if found else "no difference"
@@ -80,15 +81,14 @@ def diff(
     return failing.code(_classes(found))
 
 
-def _checks(found: "Sequence[Difference]", output: str, failing: FailOn) -> str:
+def _checks(found: "Sequence[Difference]", failing: FailOn) -> "Report":
     from flowmine.advise.policyfindings import DIFF_RULES, diff_findings
-    from flowmine.report import ci
+    from flowmine.report.ci import Report
     from flowmine.report.diffview import ports_told
 
     findings = list(diff_findings(found, [ports_told(each.ports) for each in found]))
     checked = [finding.policy for finding in findings]
-    report = ci.Report("diff", DIFF_RULES, checked, findings, failing.fails)
-    return ci.as_sarif(report) if output == "sarif" else ci.as_junit(report)
+    return Report("diff", DIFF_RULES, checked, findings, failing.fails)
 
 
 def _classes(found: "Sequence[Difference]") -> dict[str, bool]:

@@ -12,9 +12,10 @@ from flowmine.errors import InputError, UsageError
 from flowmine.outputs import write_whole
 
 if TYPE_CHECKING:
+    from flowmine.report.ci import Report
     from flowmine.report.tables import Table
 
-__all__ = ["show_table", "write_bytes", "write_lines"]
+__all__ = ["show_table", "write_bytes", "write_checks", "write_lines", "write_text"]
 
 
 def show_table(table: "Table", out: Path | None) -> None:
@@ -38,6 +39,21 @@ def write_lines(lines: Iterable[str], out: Path | None) -> None:
         for line in lines:
             text.write(f"{line}\n".encode("utf-8", "backslashreplace"))
         write_bytes(text.getbuffer(), out)
+
+
+def write_text(text: str, out: Path | None) -> None:
+    """Write a text as it is, with one line end after it."""
+    write_lines((text.removesuffix("\n"),), out)
+
+
+def write_checks(report: "Report", output: str, out: Path | None) -> None:
+    """Write what a check found as ``sarif`` or ``junit``."""
+    from flowmine.report import ci
+
+    if output == "junit":
+        write_lines(ci.junit_lines(report), out)
+    else:
+        write_text(ci.as_sarif(report), out)
 
 
 def write_bytes(data: bytes | memoryview, out: Path | None) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowmine.cli.display import show_table, write_lines
+from flowmine.cli.display import show_table, write_checks, write_lines, write_text
 from flowmine.cli.exitcodes import FailOn, drop_classes, fails_on, reading_classes
 from flowmine.cli.filters import FilteredCommand
 from flowmine.cli.fromcluster import FromCluster, cluster_options
@@ -85,7 +85,7 @@ def drops(
         for line in summary(report):
             reading.tell(line)
         reading.end()
-        printer = _PRINTERS.get(output) or _checks(f"as_{output}", failing)
+        printer = _PRINTERS.get(output) or _checks(output, failing)
         printer(report, texts, out)
     return failing.code(drop_classes(report) | reading_classes(reading.source.ledger))
 
@@ -121,18 +121,17 @@ def _markdown(report: "DropReport", _: dict[str, str], out: Path | None) -> None
 def _html(report: "DropReport", _: dict[str, str], out: Path | None) -> None:
     from flowmine.report.dropspage import drops_page
 
-    write_lines(drops_page(report).splitlines(), out)
+    write_text(drops_page(report), out)
 
 
-def _checks(render: str, failing: FailOn) -> Callable[["DropReport", dict[str, str], Path | None], None]:
+def _checks(output: str, failing: FailOn) -> Callable[["DropReport", dict[str, str], Path | None], None]:
     def write(report: "DropReport", texts: dict[str, str], out: Path | None) -> None:
         from flowmine.advise.dropfindings import RULES, drop_findings
-        from flowmine.report import ci
+        from flowmine.report.ci import Report
 
         findings = list(drop_findings(report, texts))
         checked = list(dict.fromkeys(finding.policy for finding in findings))
-        text = getattr(ci, render)(ci.Report("drops", RULES, checked, findings, failing.fails))
-        write_lines(text.splitlines(), out)
+        write_checks(Report("drops", RULES, checked, findings, failing.fails), output, out)
 
     return write
 

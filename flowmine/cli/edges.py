@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowmine.cli.display import show_table, write_bytes, write_lines
+from flowmine.cli.display import show_table, write_bytes, write_lines, write_text
 from flowmine.cli.exitcodes import FailOn, fails_on, reading_classes
 from flowmine.cli.filters import FilteredCommand
 from flowmine.cli.inputs import Capture, capture_inputs
@@ -94,7 +94,7 @@ def _array(values: Iterator[dict[str, Any]]) -> Iterator[str]:
 def _csv(found: "Edges", out: Path | None) -> None:
     from flowmine.report.edgeview import edge_csv
 
-    write_lines(edge_csv(found).splitlines(), out)
+    write_text(edge_csv(found), out)
 
 
 def _parquet(found: "Edges", out: Path | None) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowmine.cli.collecting import uncollected
-from flowmine.cli.display import show_table, write_lines
+from flowmine.cli.display import show_table, write_checks, write_lines, write_text
 from flowmine.cli.exitcodes import FailOn, fails_on, reading_classes
 from flowmine.cli.filters import FilteredCommand
 from flowmine.cli.fromcluster import FromCluster, cluster_options
@@ -85,7 +85,7 @@ def simulate(
         for line in simulation_lines(found):
             reading.tell(line)
         reading.end()
-        printer = _PRINTERS.get(output) or _checks(f"as_{output}", failing)
+        printer = _PRINTERS.get(output) or _checks(output, failing)
         printer(found, tried.texts, out)
     return failing.code(_classes(found) | reading_classes(reading.source.ledger))
 
@@ -119,10 +119,10 @@ def _json(found: "Simulation", _: Texts, out: Path | None) -> None:
 
 
 def _yaml(found: "Simulation", _: Texts, out: Path | None) -> None:
-    from flowmine.policy.yamlwrite import write_document
-    from flowmine.report.simulateview import simulation_records
+    from flowmine.report.simulateview import simulation_stream
+    from flowmine.report.yamltext import yaml_lines
 
-    write_lines(write_document(simulation_records(found), {}).splitlines(), out)
+    write_lines(yaml_lines(simulation_stream(found)), out)
 
 
 def _markdown(found: "Simulation", _: Texts, out: Path | None) -> None:
@@ -134,18 +134,17 @@ def _markdown(found: "Simulation", _: Texts, out: Path | None) -> None:
 def _html(found: "Simulation", _: Texts, out: Path | None) -> None:
     from flowmine.report.simulateview import simulation_page
 
-    write_lines(simulation_page(found).splitlines(), out)
+    write_text(simulation_page(found), out)
 
 
-def _checks(render: str, failing: FailOn) -> Callable[["Simulation", Texts, Path | None], None]:
+def _checks(output: str, failing: FailOn) -> Callable[["Simulation", Texts, Path | None], None]:
     def write(found: "Simulation", texts: Texts, out: Path | None) -> None:
         from flowmine.advise.simfindings import RULES, simulation_findings
-        from flowmine.report import ci
+        from flowmine.report.ci import Report
 
-        findings = list(simulation_findings(found, texts))
+        findings = simulation_findings(found, texts)
         checked = [each.policy for each in found.coverage]
-        text = getattr(ci, render)(ci.Report("simulate", RULES, checked, findings, failing.fails))
-        write_lines(text.splitlines(), out)
+        write_checks(Report("simulate", RULES, checked, findings, failing.fails), output, out)
 
     return write
 

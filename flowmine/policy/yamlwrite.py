@@ -72,6 +72,8 @@ def _comment(comments: Comments, path: Path, indent: str) -> Iterator[str]:
 
 
 def _scalar(value: Any) -> str:
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

@@ -2,8 +2,11 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from heapq import nsmallest
+from itertools import count
+from operator import itemgetter
 from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
@@ -11,9 +14,12 @@ from xml.sax.saxutils import escape, quoteattr
 from flowmine import __version__
 from flowmine.advise.finding import Finding, Level, RuleInfo
 
-__all__ = ["Report", "as_json", "as_junit", "as_sarif", "as_table", "fails"]
+__all__ = ["Report", "as_json", "as_junit", "as_sarif", "as_table", "fails", "junit_lines"]
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_MOST_RESULTS = 25_000
+"""Results of a run that GitHub takes: https://docs.github.com/en/code-security/code-scanning (SARIF results exceed limits)."""
+_GRADES = tuple(Level)
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -29,17 +35,26 @@ class Report:
     tool: str
     rules: Sequence[RuleInfo]
     checked: Sequence[str]
-    findings: Sequence[Finding]
+    findings: Iterable[Finding]
+    """Looked at once."""
     fails: Callable[[Finding], bool] = fails
 
 
 def as_sarif(report: Report) -> str:
     """Return SARIF 2.1.0: one run, its rules, one result a finding with its file, line and logical path.
 
-    What makes the check fail is of level warning at least, what does not at most.
+    What makes the check fail is of level warning at least, what does not at most. Code scanning rejects a run of more than
+    25,000 results, so of more findings the gravest are in it, and a notification says how many are not.
     """
     places = {rule.id: place for place, rule in enumerate(report.rules)}
-    run = {
+    numbers = count()
+    graded = (
+        (_GRADES.index(_level(finding, report)), number, finding)
+        for finding, number in zip(report.findings, numbers, strict=False)
+    )
+    gravest = sorted(nsmallest(_MOST_RESULTS, graded), key=itemgetter(1))
+    left_out = next(numbers) - len(gravest)
+    run: dict[str, Any] = {
         "tool": {
             "driver": {
                 "name": f"flowmine {report.tool}",
@@ -49,10 +64,12 @@ def as_sarif(report: Report) -> str:
         },
         "columnKind": "unicodeCodePoints",
         "results": [
-            _sarif_result(finding, places.get(finding.rule), report.fails(finding))
-            for finding in report.findings
+            _sarif_result(finding, places.get(finding.rule), _level(finding, report))
+            for _, _, finding in gravest
         ],
     }
+    if left_out:
+        run["invocations"] = [_left_out(left_out)]
     return _json({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
@@ -64,12 +81,22 @@ def _sarif_rule(rule: RuleInfo) -> dict[str, Any]:
     }
 
 
-def _sarif_result(finding: Finding, place: int | None, fails: bool) -> dict[str, Any]:
+def _left_out(count: int) -> dict[str, Any]:
+    text = f"Code scanning takes {_MOST_RESULTS:,} results; left out, and none of them graver: {count:,}."
+    notification = {"level": "warning", "message": {"text": text}}
+    return {"executionSuccessful": True, "toolExecutionNotifications": [notification]}
+
+
+def _level(finding: Finding, report: Report) -> Level:
+    beyond = finding.level is (Level.NOTE if report.fails(finding) else Level.ERROR)
+    return Level.WARNING if beyond else finding.level
+
+
+def _sarif_result(finding: Finding, place: int | None, level: Level) -> dict[str, Any]:
     result: dict[str, Any] = {"ruleId": finding.rule}
     if place is not None:
         result["ruleIndex"] = place
-    beyond = finding.level is (Level.NOTE if fails else Level.ERROR)
-    result["level"] = (Level.WARNING if beyond else finding.level).value
+    result["level"] = level.value
     fix = f" Fix: {finding.fix}." if finding.fix else ""
     result["message"] = {"text": f"{finding.message}.{fix}"}
     location: dict[str, Any] = {}
@@ -94,20 +121,24 @@ def _uri(path: str) -> str:
 
 
 def as_junit(report: Report) -> str:
-    """Return JUnit XML: one test a thing looked at, failed by what makes the check fail; the rest goes to its output."""
+    """Return JUnit XML (`junit_lines`)."""
+    return "".join(f"{line}\n" for line in junit_lines(report))
+
+
+def junit_lines(report: Report) -> Iterator[str]:
+    """Yield JUnit XML: one test a thing looked at, failed by what makes the check fail; the rest goes to its output."""
     of: dict[str, list[Finding]] = {name: [] for name in report.checked}
     for finding in report.findings:
         of.setdefault(finding.policy, []).append(finding)
     failed = sum(any(map(report.fails, findings)) for findings in of.values())
     head = f'name={_attribute(f"flowmine {report.tool}")} tests="{len(of)}" failures="{failed}" errors="0"'
-    lines = [
-        '<?xml version="1.0" encoding="UTF-8"?>',
-        f"<testsuites {head}>",
-        f'  <testsuite {head} skipped="0" time="0">',
-    ]
+    yield '<?xml version="1.0" encoding="UTF-8"?>'
+    yield f"<testsuites {head}>"
+    yield f'  <testsuite {head} skipped="0" time="0">'
     for name, findings in of.items():
-        lines += _junit_case(report, name, findings)
-    return "\n".join([*lines, "  </testsuite>", "</testsuites>", ""])
+        yield from _junit_case(report, name, findings)
+    yield "  </testsuite>"
+    yield "</testsuites>"
 
 
 def _junit_case(report: Report, name: str, findings: Sequence[Finding]) -> list[str]:

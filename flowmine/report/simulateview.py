@@ -15,12 +15,12 @@ __all__ = [
     "simulation_lines",
     "simulation_markdown",
     "simulation_page",
-    "simulation_records",
     "simulation_stream",
     "simulation_table",
 ]
 
 _SHOWN = 8
+_ON_A_PAGE = 5_000
 _COLUMNS = (
     Column("what"),
     Column("from"),
@@ -45,7 +45,6 @@ def simulation_table(found: Simulation) -> Table:
 
 
 def _row(shift: Shift) -> tuple[str, ...]:
-    by = ", ".join(dict.fromkeys(name for names in shift.by.values() for name in names))
     side = "+".join(shift.sides) or (f"request {requests_told(shift.requests)}" if shift.requests else "")
     return (
         shift.kind.value,
@@ -54,7 +53,7 @@ def _row(shift: Shift) -> tuple[str, ...]:
         shift.where,
         str(shift.events),
         side,
-        by,
+        shift.named(),
     )
 
 
@@ -95,14 +94,11 @@ def _more(count: int) -> str:
     return f" and {count - _SHOWN:,} more" if count > _SHOWN else ""
 
 
-def simulation_records(found: Simulation) -> dict[str, Any]:
-    """Return the whole simulation as one value for JSON; times in RFC 3339."""
-    records = simulation_stream(found)
-    return {**records, "changes": list(records["changes"])}
-
-
 def simulation_stream(found: Simulation) -> dict[str, Any]:
-    """Return the same with ``changes`` an iterator, each made when it is asked for (`jsontext`)."""
+    """Return the whole simulation as one value for JSON and YAML; times in RFC 3339.
+
+    ``changes`` are an iterator: each is made when it is asked for (`jsontext`, `yamltext`).
+    """
     return {
         "judged": found.judged,
         "window": {
@@ -167,11 +163,12 @@ def simulation_markdown(found: Simulation) -> Iterator[str]:
 
 
 def simulation_page(found: Simulation) -> str:
-    """Return the simulation as one page of HTML."""
+    """Return the simulation as one page of HTML, with as many changes as a browser shows well, what would break first."""
     return page(
         "simulate.html",
         lines=list(simulation_lines(found)),
-        table=simulation_table(found),
+        table=Table(_COLUMNS, tuple(map(_row, found.shifts[:_ON_A_PAGE]))),
+        left_out=max(0, len(found.shifts) - _ON_A_PAGE),
         coverage=coverage_table(found),
         unused=found.unused,
         governed=[f"{each.title}: {', '.join(each.sides)}" for each in found.governed],

@@ -22,12 +22,12 @@ def run(*args: object, code: int) -> Result:
     return result
 
 
-def policy(path: Path, *ingress: dict[str, object]) -> Path:
+def policy(path: Path, *ingress: dict[str, object], name: str = "p") -> Path:
     """Write a policy of the namespace shop with these ingress entries."""
     manifest = {
         "apiVersion": "cilium.io/v2",
         "kind": "CiliumNetworkPolicy",
-        "metadata": {"name": "p", "namespace": "shop"},
+        "metadata": {"name": name, "namespace": "shop"},
         "spec": {"endpointSelector": {}, "ingress": list(ingress)},
     }
     path.write_text(yaml.safe_dump(manifest))
@@ -79,6 +79,44 @@ def test_every_format_tells_of_the_change(flows: str, tmp_path: Path, output: st
     if output == "junit":
         junitparser = pytest.importorskip("junitparser", reason="junitparser is not installed")
         assert 1 == junitparser.JUnitXml.fromstring(text.encode()).failures
+
+
+def test_yaml_says_what_json_does(tmp_path: Path) -> None:
+    """Also of what is not there: a port, of a flow without one."""
+    flows = capture(tmp_path / "flows.json", record(1, l4={}, Summary=""))
+    closing = policy(tmp_path / "b.yaml", {})
+    as_json, as_yaml = (
+        run(flows, "-q", "--policies", closing, "-o", output, code=1).stdout for output in ("json", "yaml")
+    )
+    value = json.loads(as_json)
+    assert value == yaml.safe_load(as_yaml)
+    assert value["changes"][0]["port"] is None
+
+
+def test_many_policies_and_many_changes_are_told_in_few_words(
+    flows: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of them, and how many more there are; JSON has all."""
+    monkeypatch.setattr("flowmine.report.simulateview._ON_A_PAGE", 1)
+    files = [
+        f"--policies={policy(tmp_path / f'{number}.yaml', {}, name=f'p{number}')}" for number in range(12)
+    ]
+    text = {
+        output: run(flows, "-q", *files, "-o", output, code=1).stdout
+        for output in ("table", "json", "html", "sarif", "junit")
+    }
+    change, other = json.loads(text["json"])["changes"]
+    names = change["by"]["ingress"]
+    assert 12 == len(names)
+    shown = f"{', '.join(names[:8])} and 4 more\n"
+    assert shown in text["table"]
+    assert (
+        f"ingress: {shown.strip()}" in json.loads(text["sarif"])["runs"][0]["results"][0]["message"]["text"]
+    )
+    assert f"ingress: {shown.strip()}" in text["junit"]
+    assert "<p>and 1 more: <code>flowmine simulate -o json</code> has all of it</p>" in text["html"]
+    assert "newly allowed</td>" not in text["html"]
+    assert "newly_allowed" == other["kind"]
 
 
 def test_recommended_policies_break_nothing(tmp_path: Path) -> None:

@@ -101,12 +101,13 @@ def test_drops_are_those_of_the_command_line() -> None:
 
 def test_simulations_are_those_of_the_command_line() -> None:
     """The records are the same, with the policies in force to compare with."""
-    from flowmine.report.simulateview import simulation_records
+    from flowmine.report.jsontext import json_lines
+    from flowmine.report.simulateview import simulation_stream
 
     paths = ["--policies", str(IN_FORCE / "backend-policy.yaml"), "--against", str(IN_FORCE)]
     told = CliRunner().invoke(main, ["simulate", str(THREE_TIER), "-q", *paths, "-o", "json"])
     found = three_tier().simulate(IN_FORCE / "backend-policy.yaml", IN_FORCE)
-    assert json.loads(told.stdout) == json.loads(json.dumps(simulation_records(found.simulation)))
+    assert json.loads(told.stdout) == json.loads("\n".join(json_lines(simulation_stream(found.simulation))))
 
 
 @pytest.mark.parametrize(

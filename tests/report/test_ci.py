@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -61,6 +62,27 @@ SARIF = {
                 "type": "object",
                 "required": ["tool"],
                 "properties": {
+                    "invocations": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["executionSuccessful"],
+                            "properties": {
+                                "executionSuccessful": {"type": "boolean"},
+                                "toolExecutionNotifications": {
+                                    "type": "array",
+                                    "items": {
+                                        "type": "object",
+                                        "required": ["message"],
+                                        "properties": {
+                                            "message": _TEXT,
+                                            "level": {"enum": ["none", "note", "warning", "error"]},
+                                        },
+                                    },
+                                },
+                            },
+                        },
+                    },
                     "tool": {
                         "type": "object",
                         "required": ["driver"],
@@ -176,6 +198,24 @@ def test_sarif_is_read_by_a_model_of_the_standard() -> None:
     assert ["split-ports", "isolation"] == [rule.id for rule in run.tool.driver.rules]
     assert ["admits anybody. Fix: put it beside.", "closes egress."] == [
         each.message.text for each in run.results
+    ]
+
+
+@pytest.mark.parametrize("most", [2, 4, 5, 6])
+def test_of_too_many_findings_the_gravest_are_in_sarif(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """In the order of all, as many as code scanning takes; a notification says how many are left out, where some are."""
+    monkeypatch.setattr("flowmine.report.ci._MOST_RESULTS", most)
+    grave = replace(SPLIT, rule="grave", level=Level.ERROR)
+    report = Report("lint", RULES, [], iter([NOTE, SPLIT, grave, replace(NOTE, rule="last"), grave]))
+    log = sarif(report)
+    jsonschema.Draft7Validator(SARIF).validate(log)
+    (run,) = log["runs"]
+    every = ["isolation", "split-ports", "grave", "last", "grave"]
+    kept = {2: ["grave", "grave"], 4: ["isolation", "split-ports", "grave", "grave"]}.get(most, every)
+    assert kept == [each["ruleId"] for each in run["results"]]
+    told = [one for each in run.get("invocations", ()) for one in each["toolExecutionNotifications"]]
+    assert [str(5 - len(kept))] * (most < 5) == [
+        re.sub(r".*: (.*)\.", r"\1", each["message"]["text"]) for each in told
     ]
 
 

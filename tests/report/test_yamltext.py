@@ -1,0 +1,26 @@
+"""YAML written while it is made: the text of a whole document."""
+
+from typing import Any
+
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowmine.policy.yamlwrite import write_document
+from flowmine.report.yamltext import yaml_lines
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(), _VALUES, max_size=5))
+def test_it_is_what_a_whole_document_is(record: dict[str, Any]) -> None:
+    """Lists may be iterators, of nothing too."""
+    expected = write_document(record, {})
+    assert (yaml.safe_load(expected) or {}) == record
+    made = {key: iter(value) if isinstance(value, list) else value for key, value in record.items()}
+    for each in (made, record):
+        assert expected == "".join(f"{line}\n" for line in yaml_lines(each))
