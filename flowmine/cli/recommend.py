@@ -197,21 +197,21 @@ def recommend(
             )
         with uncollected():
             found = advise(edges, options, scope)
-        for line in told(found, rollout=asked["stage"] != "enforce"):
-            reading.tell(line)
-        if prove:
-            for line in _needless(found):
+            for line in told(found, rollout=asked["stage"] != "enforce"):
                 reading.tell(line)
-        changes: list[Change] = []
-        if into:
-            changes = merged(found, edges, into, EvidenceIn(evidence), reading.tell)
-            reading.end()
-            write_merged(changes, dry_run=dry_run)
-        else:
-            reading.end()
-            write_proposals(
-                (*found.proposals, *found.synthesis.gateways), edges, output or "-", EvidenceIn(evidence)
-            )
+            if prove:
+                for line in _needless(found):
+                    reading.tell(line)
+            changes: list[Change] = []
+            if into:
+                changes = merged(found, edges, into, EvidenceIn(evidence), reading.tell)
+                reading.end()
+                write_merged(changes, dry_run=dry_run)
+            else:
+                reading.end()
+                write_proposals(
+                    (*found.proposals, *found.synthesis.gateways), edges, output or "-", EvidenceIn(evidence)
+                )
     told_of = {**_classes(found), "changed": any(each.before != each.after for each in changes)}
     return failing.code(told_of | reading_classes(reading.source.ledger))
 

@@ -215,7 +215,7 @@ class Outline:
         return self._starts[int(mark.line)] + int(mark.column)
 
 
-def _item_lines(insertion: Insertion, dash: int, step: int) -> Iterator[str]:
+def _item_lines(insertion: Insertion, dash: int, step: int) -> list[str]:
     comments: dict[Path, str] = {
         (place,): comment for place, (_, comment) in enumerate(insertion.entries) if comment
     }

@@ -4,7 +4,8 @@ The bytes depend on the value alone. Comments are kept on their lines whatever t
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 __all__ = ["Comments", "Path", "write_document", "write_lines"]
@@ -22,53 +23,57 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 def write_document(value: Any, comments: Comments) -> str:
     """Return one YAML document, ending in a line break; the comment of the empty path comes first."""
-    return "".join(f"{line}\n" for line in [*_comment(comments, (), ""), *_lines(value, comments, (), "")])
+    lines: list[str] = []
+    _add_comment(lines, comments, (), "")
+    _add(lines, value, comments, (), "", "")
+    return "".join(f"{line}\n" for line in lines)
 
 
-def write_lines(value: Any, comments: Comments, indent: str = "", list_indent: str = "") -> Iterator[str]:
-    """Yield the lines of a list or object that is not empty, to be put into a document.
+def write_lines(value: Any, comments: Comments, indent: str = "", list_indent: str = "") -> list[str]:
+    """Return the lines of a list or object that is not empty, to be put into a document.
 
     ``indent`` is before every line; ``list_indent`` is how much deeper than their key the dashes of lists stand.
     """
-    return _lines(value, comments, (), indent, list_indent)
+    lines: list[str] = []
+    _add(lines, value, comments, (), indent, list_indent)
+    return lines
 
 
-def _lines(value: Any, comments: Comments, path: Path, indent: str, list_indent: str = "") -> Iterator[str]:
-    """Yield the lines of a list or object that is not empty."""
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, item in items:
+def _add(lines: list[str], value: Any, comments: Comments, path: Path, indent: str, list_indent: str) -> None:
+    """Add the lines of a list or object that is not empty."""
+    is_object = isinstance(value, dict)
+    for key, item in value.items() if is_object else enumerate(value):
         at = (*path, key)
-        yield from _comment(comments, at, indent)
-        lead = f"{indent}{_scalar(key)}:" if isinstance(value, dict) else f"{indent}-"
+        if comments:
+            _add_comment(lines, comments, at, indent)
+        lead = f"{indent}{_scalar(key)}:" if is_object else f"{indent}-"
         if not isinstance(item, dict | list) or not item:
-            yield f"{lead} {_scalar(item)}"
-        elif isinstance(value, dict):
-            yield lead
+            lines.append(f"{lead} {_scalar(item)}")
+        elif is_object:
+            lines.append(lead)
             deeper = list_indent if isinstance(item, list) else "  "
-            yield from _lines(item, comments, at, indent + deeper, list_indent)
+            _add(lines, item, comments, at, indent + deeper, list_indent)
         else:
-            yield from _item(item, comments, at, indent, list_indent)
+            first = len(lines)
+            _add(lines, item, comments, at, f"{indent}  ", list_indent)
+            _put_behind_dash(lines, first, indent)
 
 
-def _item(item: Any, comments: Comments, path: Path, indent: str, list_indent: str) -> Iterator[str]:
-    """Yield the lines of a list's item, its first line behind the dash."""
-    lines = _lines(item, comments, path, f"{indent}  ", list_indent)
-    held = []
-    for line in lines:
-        if line.startswith(f"{indent}  #"):
-            held.append(f"{indent}{line.lstrip()}")
-            continue
-        yield from held
-        yield f"{indent}- {line[len(indent) + 2 :]}"
-        break
-    yield from lines
+def _put_behind_dash(lines: list[str], first: int, indent: str) -> None:
+    """Put a list's item, the lines from ``first`` on, behind a dash; comments before it stand above."""
+    for number in range(first, len(lines)):
+        if not lines[number].startswith(f"{indent}  #"):
+            lines[number] = f"{indent}- {lines[number][len(indent) + 2 :]}"
+            return
+        lines[number] = f"{indent}{lines[number].lstrip()}"
 
 
-def _comment(comments: Comments, path: Path, indent: str) -> Iterator[str]:
+def _add_comment(lines: list[str], comments: Comments, path: Path, indent: str) -> None:
     text = comments.get(path)
     if text is not None:
         for line in text.split("\n"):
-            yield f"{indent}# {''.join(char if _shown(char) else '?' for char in line)}".rstrip()
+            shown = line if line.isprintable() else "".join(char if _shown(char) else "?" for char in line)
+            lines.append(f"{indent}# {shown}".rstrip())
 
 
 def _scalar(value: Any) -> str:
@@ -77,10 +82,15 @@ def _scalar(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return value if _is_plain(value) else _quoted(value)
+        return _text(value)
     if isinstance(value, dict):
         return "{}"
     return "[]" if isinstance(value, list) else str(value)
+
+
+@lru_cache(1 << 14)
+def _text(value: str) -> str:
+    return value if _is_plain(value) else _quoted(value)
 
 
 def _is_plain(text: str) -> bool:

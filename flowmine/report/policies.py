@@ -82,11 +82,14 @@ def folder(
 
 
 def as_list(proposals: Sequence[Item], witness: Witnesses, where: EvidenceIn) -> dict[str, Any]:
-    """Return the policies as a Kubernetes List object; evidence goes into annotations where it is asked for there."""
+    """Return the policies as a Kubernetes List object; evidence goes into annotations where it is asked for there.
+
+    ``items`` are an iterator: each is made when it is asked for (`jsontext`).
+    """
     return {
         "apiVersion": "v1",
         "kind": "List",
-        "items": [_manifest(each, witness, where) for each in proposals],
+        "items": (_manifest(each, witness, where) for each in proposals),
     }
 
 

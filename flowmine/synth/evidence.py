@@ -1,15 +1,21 @@
 """What was seen behind a rule: how many events, when, over how many hours, and at which sides."""
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import or_
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flowmine.edges import Edges
 
 __all__ = ["Evidence", "Witness"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NEVER = 1 << 62
+"""Microseconds of no time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,39 +64,45 @@ class Witness:
     def __init__(self, edges: Edges) -> None:
         """Take the columns needed, once."""
         table = edges.edges
-        for column in ("first", "last"):
-            times = table[column].cast(pa.timestamp("us", tz="UTC"), safe=False)
-            table = table.set_column(table.schema.get_field_index(column), column, times)
-        self._rows = list(
-            zip(
-                *(
-                    table[name].to_pylist()
-                    for name in ("events", "first", "last", "seen_egress", "seen_ingress")
-                ),
-                strict=True,
-            )
+        self._flows = table["events"].to_pylist()
+        self._first, self._last = (
+            pc.fill_null(_microseconds(table[name]), none).to_pylist()
+            for name, none in (("first", _NEVER), ("last", -_NEVER))
         )
-        self._hours: dict[int, set[int]] = defaultdict(set)
-        for edge, hour in zip(edges.hours["edge"].to_pylist(), edges.hours["hour"].to_pylist(), strict=True):
-            if hour >= 0:
-                self._hours[edge].add(hour)
-        every = {hour for hours in self._hours.values() for hour in hours}
-        self.hours = len(every)
+        self._egress, self._ingress = (
+            pc.not_equal(table[name], 0).to_pylist() for name in ("seen_egress", "seen_ingress")
+        )
+        hours = edges.hours.filter(pc.greater_equal(edges.hours["hour"], 0))
+        coded = hours["hour"].combine_chunks().dictionary_encode()
+        self.hours = len(coded.dictionary)
         """Distinct clock hours in which anything was seen."""
+        self._hours = [0] * table.num_rows
+        """Of each row a bit for each of them."""
+        for edge, hour in zip(hours["edge"].to_pylist(), coded.indices.to_pylist(), strict=True):
+            self._hours[edge] |= 1 << hour
 
     def of(self, rows: Iterable[int]) -> Evidence:
         """Return the evidence of some rows together."""
-        chosen = [self._rows[row] for row in rows]
-        hours = {hour for row in rows for hour in self._hours.get(row, ())}
+        rows = tuple(rows)
         return Evidence(
-            flows=sum(row[0] for row in chosen),
-            first=min((row[1] for row in chosen if row[1]), default=None),
-            last=max((row[2] for row in chosen if row[2]), default=None),
-            hours=len(hours),
-            egress=any(row[3] for row in chosen),
-            ingress=any(row[4] for row in chosen),
+            flows=sum(map(self._flows.__getitem__, rows)),
+            first=_moment(min(map(self._first.__getitem__, rows), default=_NEVER)),
+            last=_moment(max(map(self._last.__getitem__, rows), default=_NEVER)),
+            hours=reduce(or_, map(self._hours.__getitem__, rows), 0).bit_count(),
+            egress=any(map(self._egress.__getitem__, rows)),
+            ingress=any(map(self._ingress.__getitem__, rows)),
             window=self.hours,
         )
+
+
+def _microseconds(times: pa.ChunkedArray) -> pa.ChunkedArray:
+    return times.cast(pa.timestamp("us", tz="UTC"), safe=False).cast(pa.int64())
+
+
+def _moment(microseconds: int) -> datetime | None:
+    if abs(microseconds) == _NEVER:
+        return None
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def _span(first: datetime, last: datetime) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from flowmine.errors import UsageError
 from flowmine.policy.codec import from_yaml
+from flowmine.report.jsontext import json_lines
 from flowmine.report.policies import EvidenceIn, as_list, folder, stream, write_folder
 from flowmine.synth.evidence import Witness
 from flowmine.synth.options import Options
@@ -40,7 +41,7 @@ def test_comments_say_why_a_rule_is_there():
 def test_annotations_hold_the_same():
     """With annotations the evidence is in the object and reaches the cluster."""
     proposals, witness = _made()
-    api = as_list(proposals, witness, EvidenceIn.ANNOTATIONS)["items"][0]
+    api = next(as_list(proposals, witness, EvidenceIn.ANNOTATIONS)["items"])
     assert (
         "web: 100 flows, 2026-11-20 08:00 to 10:00 UTC"
         == api["metadata"]["annotations"]["flowmine/ingress-0"]
@@ -50,7 +51,7 @@ def test_annotations_hold_the_same():
 def test_a_list_is_what_kubectl_takes():
     """JSON is a List object of all policies."""
     proposals, witness = _made()
-    made = json.loads(json.dumps(as_list(proposals, witness, EvidenceIn.NONE)))
+    made = json.loads("\n".join(json_lines(as_list(proposals, witness, EvidenceIn.NONE))))
     assert ("v1", "List", ["api", "web"]) == (
         made["apiVersion"],
         made["kind"],
