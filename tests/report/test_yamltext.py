@@ -4,19 +4,13 @@ from typing import Any
 
 import yaml
 from hypothesis import given
-from hypothesis import strategies as st
 
 from flowmine.policy.yamlwrite import write_document
 from flowmine.report.yamltext import yaml_lines
-
-_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=12,
-)
+from tests.report.values import RECORDS
 
 
-@given(st.dictionaries(st.text(), _VALUES, max_size=5))
+@given(RECORDS)
 def test_it_is_what_a_whole_document_is(record: dict[str, Any]) -> None:
     """Lists may be iterators, of nothing too."""
     expected = write_document(record, {})
